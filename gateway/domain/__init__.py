@@ -1,0 +1,1 @@
+"""What the system is: frozen values and rules. No I/O, no clock, no library."""

@@ -1,0 +1,16 @@
+"""What the gateway says of itself."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIdentity:
+    """The stable identity of one virtual device; made once and kept in the data directory."""
+
+    uuid: str
+    """Lower-case UUID; the endpoint reference is `urn:uuid:` and this."""
+    serial: str
+    manufacturer: str
+    model: str
+    firmware: str
+    hardware_id: str

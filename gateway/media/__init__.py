@@ -1,0 +1,1 @@
+"""The only home of PyAV: decoding and pictures, in threads."""

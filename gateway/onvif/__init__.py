@@ -1,0 +1,1 @@
+"""SOAP operations, one module per service: domain values to ONVIF's and back."""

@@ -1,0 +1,60 @@
+"""The camera driver: what brings a camera's media in."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from gateway.domain.camera import CameraInfo
+from gateway.domain.media import AccessUnit, StreamDescription
+from gateway.sdk.clock import Clock
+
+
+class MediaSink(Protocol):
+    """Where a driver puts media. Neither call blocks, and both are made on the event loop."""
+
+    def describe(self, description: StreamDescription) -> None:
+        """Announce the tracks, before the first unit and again whenever they change."""
+        ...
+
+    def deliver(self, unit: AccessUnit) -> None:
+        """Hand over one access unit of the described tracks, in decoding order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DriverContext:
+    """What the gateway gives a driver besides its settings."""
+
+    camera_id: str
+    camera_name: str
+    clock: Clock
+
+
+class CameraDriver(ABC):
+    """Brings one camera in. The gateway makes one per configured camera and supervises it."""
+
+    Settings: ClassVar[type[Any]]
+    """Frozen dataclass of the driver's own keys in `[camera.settings]`; types are checked from its hints.
+
+    A field of type `Secret` is written `{ env = "NAME" }` or `{ file = "PATH" }`.
+    """
+
+    def __init__(self, settings: Any, context: DriverContext) -> None:  # noqa: ANN401 - each driver has its own type
+        self.settings = settings
+        self.context = context
+
+    @abstractmethod
+    def profiles(self) -> tuple[str, ...]:
+        """Return which of `main` and `sub` this camera delivers; a missing `sub` shows `main` again."""
+
+    async def info(self) -> CameraInfo:
+        """Return what the camera says of itself. Raises GatewayError when it can't be reached."""
+        return CameraInfo()
+
+    @abstractmethod
+    async def stream(self, profile: str, sink: MediaSink) -> None:
+        """Connect, describe and deliver until cancelled.
+
+        Raises GatewayError (kind UNAVAILABLE when a retry may help) as soon as the connection is lost; the
+        gateway backs off and calls again. The driver owns and closes everything it opened before it returns.
+        """

@@ -1,0 +1,17 @@
+"""The hooks. Each is called once, at registration; at run time the core calls the typed objects.
+
+A hook argument is only ever added or deprecated, never changed.
+"""
+
+import pluggy
+
+from gateway.sdk.driver import CameraDriver
+
+PROJECT = "gateway"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def gateway_register_drivers() -> dict[str, type[CameraDriver]]:  # type: ignore[empty-body]
+    """Return camera drivers by the name that a configuration's `driver =` uses."""

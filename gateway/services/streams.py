@@ -1,0 +1,133 @@
+"""Live streams: one per camera profile, fanned out to readers without waiting for any of them."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from gateway.domain.media import AccessUnit, MediaKind, StreamDescription
+
+MAX_GOP_BYTES = 32 * 1024 * 1024
+"""A camera that sends no key frames must not fill the memory: past this the kept GOP is given up."""
+
+_MEASURE_SECONDS = 2.0
+_NS = 1_000_000_000
+
+
+class StreamReader(Protocol):
+    """A consumer of a live stream. Neither call may block or raise for one slow viewer."""
+
+    def deliver(self, unit: AccessUnit) -> None:
+        """Take one access unit."""
+        ...
+
+    def described(self, description: StreamDescription) -> None:
+        """Learn that the tracks changed: units from now on belong to this description."""
+        ...
+
+
+class LiveStream:
+    """The live flow of one profile: its description, the GOP in progress and its readers."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.description: StreamDescription | None = None
+        self.gop: list[AccessUnit] = []
+        """Units since the last key frame (of every track), so that a new viewer starts at once."""
+        self._gop_bytes = 0
+        self._readers: list[StreamReader] = []
+        self._meter = _VideoMeter()
+        self._video_track = -1
+
+    def attach(self, reader: StreamReader) -> None:
+        """Add a reader; it receives units from the next one on."""
+        self._readers.append(reader)
+
+    def detach(self, reader: StreamReader) -> None:
+        """Remove a reader; removing it twice does nothing."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+    @property
+    def readers(self) -> int:
+        """Number of attached readers."""
+        return len(self._readers)
+
+    def describe(self, description: StreamDescription) -> None:
+        """Take the driver's announcement of the tracks."""
+        self._forget_gop()
+        self._meter = _VideoMeter()
+        video = description.first(MediaKind.VIDEO)
+        self._video_track = -1 if video is None else description.tracks.index(video)
+        self.description = description
+        for reader in tuple(self._readers):
+            reader.described(description)
+
+    def deliver(self, unit: AccessUnit) -> None:
+        """Take one access unit from the driver and hand it to every reader."""
+        if unit.track == self._video_track:
+            if unit.keyframe:
+                self._forget_gop()
+            self._measure(unit)
+        elif self._video_track < 0:
+            self._forget_gop()
+        self._gop_bytes += len(unit.packets.data)
+        if self._gop_bytes > MAX_GOP_BYTES:
+            self._forget_gop()
+        elif self.gop or unit.keyframe or self._video_track < 0:
+            self.gop.append(unit)
+        for reader in tuple(self._readers):
+            reader.deliver(unit)
+
+    def interrupted(self) -> None:
+        """The source is gone: units kept from before it must not be joined to those after."""
+        self._forget_gop()
+
+    def _forget_gop(self) -> None:
+        self.gop = []
+        self._gop_bytes = 0
+
+    def _measure(self, unit: AccessUnit) -> None:
+        if self.description is None or not self._meter.add(unit):
+            return
+        tracks = list(self.description.tracks)
+        video = tracks[self._video_track].video
+        if video is not None:
+            measured = replace(
+                video,
+                frame_rate=self._meter.frame_rate or video.frame_rate,
+                bitrate=self._meter.bitrate or video.bitrate,
+                gop_length=self._meter.gop_length or video.gop_length,
+            )
+            tracks[self._video_track] = replace(tracks[self._video_track], video=measured)
+            self.description = StreamDescription(tuple(tracks))
+
+
+class _VideoMeter:
+    """Measures frame rate, bit rate and GOP length between key frames."""
+
+    def __init__(self) -> None:
+        self.frame_rate = 0.0
+        self.bitrate = 0
+        self.gop_length = 0
+        self._since = 0
+        self._frames = 0
+        self._bytes = 0
+        self._gop_frames = 0
+
+    def add(self, unit: AccessUnit) -> bool:
+        """Count one frame; tell whether the figures are new."""
+        ready = False
+        if unit.keyframe:
+            if self._gop_frames:
+                self.gop_length = self._gop_frames
+            self._gop_frames = 0
+            seconds = (unit.utc_ns - self._since) / _NS
+            if self._since and seconds >= _MEASURE_SECONDS:
+                self.frame_rate = round(self._frames / seconds, 1)
+                self.bitrate = round(self._bytes * 8 / seconds)
+                ready = True
+            if ready or not self._since or seconds < 0:
+                self._since, self._frames, self._bytes = unit.utc_ns, 0, 0
+        self._frames += 1
+        self._gop_frames += 1
+        self._bytes += len(unit.packets.data)
+        return ready
