@@ -51,10 +51,13 @@ def test_every_kind_of_breakage_is_named_and_the_rest_runs(monkeypatch: pytest.M
     def raising() -> None:
         raise RuntimeError("no licence")
 
+    def nothing() -> dict[str, type[CameraDriver]]:
+        return {}
+
     entries = [
         _plugin(monkeypatch, "good", gateway_register_drivers=lambda: {"mine": _Driver}),
         EntryPoint("gone", "no_such_module_here", "gateway"),
-        _plugin(monkeypatch, "misspelt", gateway_register_driver=dict),
+        _plugin(monkeypatch, "misspelt", gateway_register_driver=nothing),
         _plugin(monkeypatch, "wants_more", gateway_register_drivers=lambda colour: {"c": colour}),
         _plugin(monkeypatch, "raising", gateway_register_drivers=raising),
         _plugin(monkeypatch, "empty"),
