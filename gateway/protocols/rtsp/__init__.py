@@ -1,1 +1,1 @@
-"""RTSP 1.0 (RFC 2326): messages, headers and the session's rules."""
+"""RTSP 1.0 (RFC 2326) without I/O: messages, headers, URLs, the session's states and the HTTP tunnel."""
