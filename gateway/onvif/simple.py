@@ -9,11 +9,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, TypeAlias
+from typing import Any
 
 from lxml import etree
-
-Text: TypeAlias = str | etree.QName
 
 _DATE_TIME = re.compile(
     r"(\d{4,})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII | re.IGNORECASE
@@ -31,9 +29,11 @@ class SimpleType:
     name: str
     read: Callable[[str, etree._Element], Any]
     """Takes the text and the element whose namespaces apply."""
-    write: Callable[[Any], Text]
+    write: Callable[[Any], str]
     collapse: bool = True
     """Whether surrounding white space counts for nothing."""
+    qname: bool = False
+    """Whether values are `{namespace}name`, or `prefix:name` with a prefix of the catalogue."""
 
 
 def read_date_time(text: str) -> datetime:
@@ -160,11 +160,6 @@ def _read_qname(text: str, node: etree._Element) -> str:
     return f"{{{namespace}}}{local}" if namespace else local
 
 
-def _write_qname(value: Any) -> Text:  # noqa: ANN401 - checked here
-    text = _write_text(value)
-    return etree.QName(text) if text.startswith("{") else text
-
-
 def _read_base64(text: str, _: etree._Element) -> bytes:
     return b64decode("".join(text.split()), validate=True)
 
@@ -202,7 +197,7 @@ BUILTIN = {
         *(SimpleType(name, _read_float, _write_float) for name in ("float", "double", "decimal")),
         SimpleType("dateTime", lambda text, _: read_date_time(text), write_date_time),
         SimpleType("duration", lambda text, _: read_duration(text), write_duration),
-        SimpleType("QName", _read_qname, _write_qname),
+        SimpleType("QName", _read_qname, _write_text, qname=True),
         SimpleType("base64Binary", _read_base64, _bytes_writer(lambda value: b64encode(value).decode())),
         SimpleType("hexBinary", lambda text, _: bytes.fromhex(text), _bytes_writer(lambda value: value.hex().upper())),
     )
@@ -215,7 +210,7 @@ def restrict(base: SimpleType, name: str, facets: Iterable[tuple[str, str]], mis
     allowed = dict.fromkeys(value for facet, value in found if facet == "enumeration")
     checks = [check for facet, value in found if (check := _facet(facet, value)) is not None]
     if not allowed and not checks:
-        return SimpleType(name, base.read, base.write, base.collapse)
+        return SimpleType(name, base.read, base.write, base.collapse, base.qname)
 
     def read(text: str, node: etree._Element) -> Any:  # noqa: ANN401 - the base decides
         if allowed:
@@ -224,9 +219,9 @@ def restrict(base: SimpleType, name: str, facets: Iterable[tuple[str, str]], mis
         verify(text, value)
         return value
 
-    def write(value: Any) -> Text:  # noqa: ANN401 - the base decides
+    def write(value: Any) -> str:  # noqa: ANN401 - the base decides
         text = base.write(value)
-        verify(str(text), value)
+        verify(text, value)
         return text
 
     def verify(text: str, value: object) -> None:
@@ -235,7 +230,7 @@ def restrict(base: SimpleType, name: str, facets: Iterable[tuple[str, str]], mis
         for check in checks:
             check(text, value)
 
-    return SimpleType(name, read, write, base.collapse)
+    return SimpleType(name, read, write, base.collapse, base.qname)
 
 
 def _facet(facet: str, value: str) -> Callable[[str, Any], None] | None:
@@ -267,7 +262,7 @@ def simple_list(name: str, item: SimpleType) -> SimpleType:
     def write(value: Any) -> str:  # noqa: ANN401 - checked here
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise ValueError("a list is expected")  # noqa: TRY004 - one kind of error for every wrong value
-        return " ".join(str(item.write(part)) for part in value)
+        return " ".join(item.write(part) for part in value)
 
     return SimpleType(name, read, write)
 
@@ -287,8 +282,8 @@ def union(name: str, members: Sequence[SimpleType]) -> SimpleType:
     def read(text: str, node: etree._Element) -> Any:  # noqa: ANN401 - the members decide
         return first(lambda member: member.read(text.strip(), node))
 
-    def write(value: Any) -> Text:  # noqa: ANN401 - the members decide
-        text: Text = first(lambda member: member.write(value))
+    def write(value: Any) -> str:  # noqa: ANN401 - the members decide
+        text: str = first(lambda member: member.write(value))
         return text
 
     return SimpleType(name, read, write)
