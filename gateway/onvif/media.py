@@ -1,0 +1,104 @@
+"""The Media service (ver10, "Media1"): profiles and streams. Its configurations are in `media1_configurations`."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from gateway.onvif import media1_schema as schema
+from gateway.onvif import media_faults as faults
+from gateway.onvif.context import Context
+from gateway.onvif.media1_configurations import Media1Configurations
+from gateway.onvif.media_osd import Media1Osd
+from gateway.onvif.media_profiles import MediaProfiles, find_profile
+from gateway.onvif.media_schema import Plain, max_profiles
+from gateway.onvif.media_uri import media1_transport
+
+FOREVER = timedelta()
+"""A Timeout of PT0S: the URI stays valid (Media §5.15)."""
+
+
+class Media1(Media1Configurations, Media1Osd):
+    """Operations of the Media service (Media Service Specification)."""
+
+    namespace: ClassVar[str] = "http://www.onvif.org/ver10/media/wsdl"
+    path: ClassVar[str] = "/onvif/media_service"
+
+    def __init__(self, profiles: MediaProfiles) -> None:
+        self.profiles = profiles
+
+    def capabilities(self) -> Plain:
+        """Return what is announced: only what works."""
+        return {
+            "SnapshotUri": True,
+            "Rotation": False,
+            "VideoSourceMode": False,
+            "OSD": False,
+            "EXICompression": False,
+            "ProfileCapabilities": {"MaximumNumberOfProfiles": max_profiles(self.profiles.model())},
+            "StreamingCapabilities": {
+                "RTPMulticast": self.profiles.streaming.multicast is not None,
+                "RTP_TCP": False,
+                "RTP_RTSP_TCP": True,
+                "NonAggregateControl": False,
+                "NoRTSPStreaming": False,
+            },
+        }
+
+    async def GetProfiles(self, _request: Plain, _context: Context) -> Plain:
+        """List every profile that Media1 can express."""
+        model = self.profiles.model()
+        return {
+            "Profiles": [
+                schema.profile(profile, model)
+                for profile in model.profiles.values()
+                if schema.is_visible(profile, model)
+            ]
+        }
+
+    async def GetProfile(self, request: Plain, _context: Context) -> Plain:
+        """Return one profile."""
+        model = self.profiles.model()
+        profile = find_profile(model, request["ProfileToken"])
+        if not schema.is_visible(profile, model):
+            raise faults.no_profile(profile.token)
+        return {"Profile": schema.profile(profile, model)}
+
+    async def CreateProfile(self, request: Plain, _context: Context) -> Plain:
+        """Make an empty profile."""
+        profile = self.profiles.create(request["Name"], request.get("Token", ""))
+        return {"Profile": schema.profile(profile, self.profiles.model())}
+
+    async def DeleteProfile(self, request: Plain, _context: Context) -> Plain:
+        """Delete a profile that a client made."""
+        self.profiles.delete(request["ProfileToken"])
+        return {}
+
+    async def GetStreamUri(self, request: Plain, context: Context) -> Plain:
+        """Return a stream's URI for a transport."""
+        setup = request["StreamSetup"]
+        asked = f"{setup.get('Stream')} over {setup.get('Transport', {}).get('Protocol')}"
+        transport = media1_transport(setup)
+        uri = self.profiles.stream_uri(request["ProfileToken"], transport, asked, context, media1=True)
+        return {"MediaUri": _media_uri(uri)}
+
+    async def GetSnapshotUri(self, request: Plain, context: Context) -> Plain:
+        """Return the URI of a JPEG of the profile's picture."""
+        return {"MediaUri": _media_uri(self.profiles.snapshot_uri(request["ProfileToken"], context))}
+
+    async def StartMulticastStreaming(self, request: Plain, _context: Context) -> Plain:
+        """Send the profile's stream to its multicast group."""
+        await self.profiles.start_multicast(request["ProfileToken"])
+        return {}
+
+    async def StopMulticastStreaming(self, request: Plain, _context: Context) -> Plain:
+        """Stop multicasting."""
+        await self.profiles.stop_multicast(request["ProfileToken"])
+        return {}
+
+    async def SetSynchronizationPoint(self, request: Plain, _context: Context) -> Plain:
+        """Ask for a key frame."""
+        self.profiles.synchronize(request["ProfileToken"])
+        return {}
+
+
+def _media_uri(uri: str) -> dict[str, Any]:
+    return {"Uri": uri, "InvalidAfterConnect": False, "InvalidAfterReboot": False, "Timeout": FOREVER}

@@ -1,0 +1,196 @@
+"""Media1's configurations: list, read, compare, add, remove and write each kind by the same few operations."""
+
+from gateway.onvif import media1_schema, media_settings
+from gateway.onvif.context import Context
+from gateway.onvif.media_entities import (
+    AUDIO_SOURCE,
+    METADATA,
+    VIDEO_SOURCE,
+    Entity,
+    Operation,
+    nothing,
+    set_one,
+    unknown,
+    unsupported,
+)
+from gateway.onvif.media_profiles import MediaProfiles, compatible, find, find_profile, selected
+from gateway.onvif.media_schema import Plain
+from gateway.services.profiles import ConfigurationKind as Kind
+
+_VIDEO_ENCODER = Entity(
+    Kind.VIDEO_ENCODER,
+    lambda model: model.media1_video_encoders,
+    media1_schema.video_encoder,
+    media_settings.check_media1_video_encoder,
+    lambda encoders, _model: media1_schema.video_encoder_options(encoders),
+)
+_AUDIO_ENCODER = Entity(
+    Kind.AUDIO_ENCODER,
+    media1_schema.audio_encoders,
+    media1_schema.audio_encoder,
+    lambda encoder, wanted: media_settings.check_audio_encoder(encoder, encoder.media1_encoding, wanted),
+    lambda encoders, _model: media1_schema.audio_encoder_options(encoders),
+    "AudioNotSupported",
+)
+
+
+def _get_all(entity: Entity) -> Operation:
+    async def operation(self: "Media1Configurations", _request: Plain, _context: Context) -> Plain:
+        model = self.profiles.model()
+        return {"Configurations": [entity.plain(entry, model) for entry in entity.table(model).values()]}
+
+    return operation
+
+
+def _get_one(entity: Entity) -> Operation:
+    async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
+        model = self.profiles.model()
+        return {"Configuration": entity.plain(find(entity.table(model), request["ConfigurationToken"]), model)}
+
+    return operation
+
+
+def _get_compatible(entity: Entity) -> Operation:
+    async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
+        model = self.profiles.model()
+        profile = find_profile(model, request["ProfileToken"])
+        entries = compatible(model, entity.kind, entity.table(model), profile)
+        return {"Configurations": [entity.plain(entry, model) for entry in entries]}
+
+    return operation
+
+
+def _get_options(entity: Entity) -> Operation:
+    async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
+        model = self.profiles.model()
+        entries = selected(model, entity.kind, entity.table(model), request)
+        if not entries:
+            raise entity.missing(model, request)
+        return {"Options": entity.options(entries, model)}
+
+    return operation
+
+
+def _add(entity: Entity) -> Operation:
+    async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
+        model = self.profiles.model()
+        profile, token = find_profile(model, request["ProfileToken"]), request["ConfigurationToken"]
+        if token not in entity.table(model):
+            raise entity.missing(model, request)
+        self.profiles.add(profile.token, [(entity.kind, token)])
+        return {}
+
+    return operation
+
+
+def _remove(entity: Entity) -> Operation:
+    async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
+        self.profiles.remove(request["ProfileToken"], [entity.kind])
+        return {}
+
+    return operation
+
+
+_NO_PTZ = unsupported("PTZNotSupported", "PTZ")
+_NO_ANALYTICS = unsupported("VideoAnalyticsNotSupported", "video analytics")
+_NO_AUDIO_OUTPUT = unsupported("AudioOutputNotSupported", "audio output")
+_NO_AUDIO_DECODING = unsupported("AudioDecodingNotSupported", "audio decoding")
+
+
+class Media1Configurations:
+    """Operations on configurations (Media Service Specification §5.3 to §5.13), made by kind."""
+
+    profiles: MediaProfiles
+
+    async def GetVideoSources(self, _request: Plain, _context: Context) -> Plain:
+        """List the channels: the N-th video source is channel N for many clients."""
+        return {
+            "VideoSources": [
+                {
+                    "token": source.token,
+                    "Framerate": source.frame_rate,
+                    "Resolution": {"Width": source.width, "Height": source.height},
+                }
+                for source in self.profiles.model().video_sources.values()
+            ]
+        }
+
+    async def GetAudioSources(self, _request: Plain, _context: Context) -> Plain:
+        """List the channels with audio."""
+        sources = self.profiles.model().audio_sources.values()
+        return {"AudioSources": [{"token": source.token, "Channels": source.channels} for source in sources]}
+
+    async def GetGuaranteedNumberOfVideoEncoderInstances(self, request: Plain, _context: Context) -> Plain:
+        """Tell how many streams a channel delivers at once: all of them."""
+        model = self.profiles.model()
+        source = find(model.video_source_configurations, request["ConfigurationToken"])
+        encoders = [entry for entry in model.media1_video_encoders.values() if entry.channel == source.channel]
+        counts = {encoding: sum(entry.encoding == encoding for entry in encoders) for encoding in ("JPEG", "H264")}
+        return {"TotalNumber": len(encoders), **counts}
+
+    GetVideoSourceConfigurations = _get_all(VIDEO_SOURCE)
+    GetVideoSourceConfiguration = _get_one(VIDEO_SOURCE)
+    GetCompatibleVideoSourceConfigurations = _get_compatible(VIDEO_SOURCE)
+    GetVideoSourceConfigurationOptions = _get_options(VIDEO_SOURCE)
+    SetVideoSourceConfiguration = set_one(VIDEO_SOURCE)
+    AddVideoSourceConfiguration = _add(VIDEO_SOURCE)
+    RemoveVideoSourceConfiguration = _remove(VIDEO_SOURCE)
+
+    GetVideoEncoderConfigurations = _get_all(_VIDEO_ENCODER)
+    GetVideoEncoderConfiguration = _get_one(_VIDEO_ENCODER)
+    GetCompatibleVideoEncoderConfigurations = _get_compatible(_VIDEO_ENCODER)
+    GetVideoEncoderConfigurationOptions = _get_options(_VIDEO_ENCODER)
+    SetVideoEncoderConfiguration = set_one(_VIDEO_ENCODER)
+    AddVideoEncoderConfiguration = _add(_VIDEO_ENCODER)
+    RemoveVideoEncoderConfiguration = _remove(_VIDEO_ENCODER)
+
+    GetAudioSourceConfigurations = _get_all(AUDIO_SOURCE)
+    GetAudioSourceConfiguration = _get_one(AUDIO_SOURCE)
+    GetCompatibleAudioSourceConfigurations = _get_compatible(AUDIO_SOURCE)
+    GetAudioSourceConfigurationOptions = _get_options(AUDIO_SOURCE)
+    SetAudioSourceConfiguration = set_one(AUDIO_SOURCE)
+    AddAudioSourceConfiguration = _add(AUDIO_SOURCE)
+    RemoveAudioSourceConfiguration = _remove(AUDIO_SOURCE)
+
+    GetAudioEncoderConfigurations = _get_all(_AUDIO_ENCODER)
+    GetAudioEncoderConfiguration = _get_one(_AUDIO_ENCODER)
+    GetCompatibleAudioEncoderConfigurations = _get_compatible(_AUDIO_ENCODER)
+    GetAudioEncoderConfigurationOptions = _get_options(_AUDIO_ENCODER)
+    SetAudioEncoderConfiguration = set_one(_AUDIO_ENCODER)
+    AddAudioEncoderConfiguration = _add(_AUDIO_ENCODER)
+    RemoveAudioEncoderConfiguration = _remove(_AUDIO_ENCODER)
+
+    GetMetadataConfigurations = _get_all(METADATA)
+    GetMetadataConfiguration = _get_one(METADATA)
+    GetCompatibleMetadataConfigurations = _get_compatible(METADATA)
+    GetMetadataConfigurationOptions = _get_options(METADATA)
+    SetMetadataConfiguration = set_one(METADATA)
+    AddMetadataConfiguration = _add(METADATA)
+    RemoveMetadataConfiguration = _remove(METADATA)
+
+    GetAudioOutputs = nothing("AudioOutputs")
+    GetAudioOutputConfigurations = nothing()
+    GetCompatibleAudioOutputConfigurations = nothing()
+    GetAudioOutputConfiguration = unknown()
+    SetAudioOutputConfiguration = unknown()
+    GetAudioOutputConfigurationOptions = _NO_AUDIO_OUTPUT
+    AddAudioOutputConfiguration = _NO_AUDIO_OUTPUT
+    RemoveAudioOutputConfiguration = _NO_AUDIO_OUTPUT
+
+    GetAudioDecoderConfigurations = nothing()
+    GetCompatibleAudioDecoderConfigurations = nothing()
+    GetAudioDecoderConfiguration = unknown()
+    SetAudioDecoderConfiguration = unknown()
+    GetAudioDecoderConfigurationOptions = _NO_AUDIO_DECODING
+    AddAudioDecoderConfiguration = _NO_AUDIO_DECODING
+    RemoveAudioDecoderConfiguration = _NO_AUDIO_DECODING
+
+    GetVideoAnalyticsConfigurations = nothing()
+    GetCompatibleVideoAnalyticsConfigurations = nothing()
+    GetVideoAnalyticsConfiguration = unknown()
+    SetVideoAnalyticsConfiguration = unknown()
+    AddVideoAnalyticsConfiguration = _NO_ANALYTICS
+    RemoveVideoAnalyticsConfiguration = _NO_ANALYTICS
+
+    AddPTZConfiguration = _NO_PTZ
+    RemovePTZConfiguration = _NO_PTZ

@@ -1,0 +1,126 @@
+"""Model objects as the plain values of Media1's own types (`tt:Profile`, `tt:VideoEncoderConfiguration` …)."""
+
+from collections.abc import Sequence
+
+from gateway.onvif.media_model import AudioEncoder, MediaModel, Profile, VideoEncoder
+from gateway.onvif.media_schema import (
+    QUALITY,
+    Plain,
+    audio_rates,
+    audio_source_configuration,
+    entity,
+    metadata,
+    multicast,
+    resolution,
+    resolutions,
+    session_timeout,
+    span,
+    video_source_configuration,
+)
+from gateway.services.profiles import ConfigurationKind
+
+
+def audio_encoders(model: MediaModel) -> dict[str, AudioEncoder]:
+    """Return the audio encoders whose codec Media1 has a word for."""
+    return {token: encoder for token, encoder in model.audio_encoders.items() if encoder.media1_encoding}
+
+
+def is_visible(profile: Profile, model: MediaModel) -> bool:
+    """Tell whether Media1 lists a profile: a stream that it can't express at all is left to Media2."""
+    token = profile.configurations.get(ConfigurationKind.VIDEO_ENCODER)
+    return token is None or token in model.media1_video_encoders
+
+
+def profile(profile: Profile, model: MediaModel) -> Plain:
+    """Return a `tt:Profile`."""
+    value: Plain = {"token": profile.token, "fixed": profile.fixed, "Name": profile.name}
+    tokens = profile.configurations
+    if source := model.video_source_configurations.get(tokens.get(ConfigurationKind.VIDEO_SOURCE, "")):
+        value["VideoSourceConfiguration"] = video_source_configuration(source, model)
+    encoder = model.media1_video_encoders.get(tokens.get(ConfigurationKind.VIDEO_ENCODER, ""))
+    if encoder:
+        value["VideoEncoderConfiguration"] = video_encoder(encoder, model)
+    if sound := model.audio_source_configurations.get(tokens.get(ConfigurationKind.AUDIO_SOURCE, "")):
+        value["AudioSourceConfiguration"] = audio_source_configuration(sound, model)
+    if audio := _audio(tokens.get(ConfigurationKind.AUDIO_ENCODER, ""), encoder, model):
+        value["AudioEncoderConfiguration"] = audio_encoder(audio, model)
+    if data := model.metadata.get(tokens.get(ConfigurationKind.METADATA, "")):
+        value["MetadataConfiguration"] = metadata(data, model)
+    return value
+
+
+def video_encoder(encoder: VideoEncoder, model: MediaModel) -> Plain:
+    """Return a `tt:VideoEncoderConfiguration`; clients crash without RateControl and Resolution."""
+    value = {
+        **entity(encoder, model),
+        "Encoding": encoder.encoding,
+        "Resolution": resolution(encoder),
+        "Quality": QUALITY,
+        "RateControl": {
+            "FrameRateLimit": _frame_rate(encoder),
+            "EncodingInterval": 1,
+            "BitrateLimit": encoder.kilobits,
+        },
+        "Multicast": multicast(encoder.multicast),
+        "SessionTimeout": session_timeout(encoder),
+    }
+    if encoder.encoding == "H264":
+        value["H264"] = {"GovLength": encoder.gov_length, "H264Profile": encoder.codec_profile}
+    return value
+
+
+def video_encoder_options(encoders: Sequence[VideoEncoder]) -> Plain:
+    """Return `tt:VideoEncoderConfigurationOptions` over some encoders."""
+    value: Plain = {"QualityRange": span([QUALITY])}
+    extension: Plain = {}
+    for encoding in ("JPEG", "H264"):
+        some = [encoder for encoder in encoders if encoder.encoding == encoding]
+        if not some:
+            continue
+        value[encoding] = {
+            "ResolutionsAvailable": resolutions(some),
+            "FrameRateRange": span(map(_frame_rate, some)),
+            "EncodingIntervalRange": span([1]),
+        }
+        if encoding == "H264":
+            value[encoding]["GovLengthRange"] = span(encoder.gov_length for encoder in some)
+            value[encoding]["H264ProfilesSupported"] = sorted({encoder.codec_profile for encoder in some})
+        extension[encoding] = {**value[encoding], "BitrateRange": span(encoder.kilobits for encoder in some)}
+    return {**value, "Extension": extension}
+
+
+def audio_encoder(encoder: AudioEncoder, model: MediaModel) -> Plain:
+    """Return a `tt:AudioEncoderConfiguration`."""
+    return {
+        **entity(encoder, model),
+        "Encoding": encoder.media1_encoding,
+        "Bitrate": encoder.kilobits,
+        "SampleRate": encoder.kilohertz,
+        "Multicast": multicast(encoder.multicast),
+        "SessionTimeout": session_timeout(encoder),
+    }
+
+
+def audio_encoder_options(encoders: Sequence[AudioEncoder]) -> Plain:
+    """Return `tt:AudioEncoderConfigurationOptions` over some encoders."""
+    return {
+        "Options": [
+            {
+                "Encoding": encoding,
+                **audio_rates(encoder for encoder in encoders if encoder.media1_encoding == encoding),
+            }
+            for encoding in sorted({encoder.media1_encoding for encoder in encoders})
+        ]
+    }
+
+
+def _frame_rate(encoder: VideoEncoder) -> int:
+    return max(1, round(encoder.frame_rate))
+
+
+def _audio(token: str, video: VideoEncoder | None, model: MediaModel) -> AudioEncoder | None:
+    """Return the profile's audio encoder; beside a lent video stream, the audio that goes with that one."""
+    audio = model.audio_encoders.get(token)
+    if audio and video and audio.path != video.path:
+        audio = model.audio_on(video.path)
+    return audio if audio and audio.media1_encoding else None

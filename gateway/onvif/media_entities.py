@@ -1,0 +1,112 @@
+"""Kinds of configurations, and the operations that Media1 and Media2 perform alike on each kind."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from gateway.onvif import media_faults as faults
+from gateway.onvif import media_schema as schema
+from gateway.onvif import media_settings
+from gateway.onvif.context import Context
+from gateway.onvif.faults import SoapFault
+from gateway.onvif.media_model import MediaModel
+from gateway.onvif.media_profiles import MediaProfiles, find, find_profile
+from gateway.onvif.media_schema import Plain
+from gateway.services.profiles import ConfigurationKind as Kind
+
+Operation: TypeAlias = Callable[[Any, Plain, Context], Awaitable[Plain]]
+
+
+class HasProfiles(Protocol):
+    """A service with the shared profiles."""
+
+    profiles: MediaProfiles
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One kind of configuration: where it is, how it is written and how a client's changes are checked."""
+
+    kind: Kind
+    table: Callable[[MediaModel], Mapping[str, Any]]
+    plain: Callable[[Any, MediaModel], Plain]
+    check: Callable[[Any, Plain], None]
+    options: Callable[[list[Any], MediaModel], Plain | list[Plain]]
+    unsupported: str = ""
+    """Third fault code when no channel has it."""
+
+    def missing(self, model: MediaModel, request: Plain) -> SoapFault:
+        """Return the fault for a request that no configuration of this kind fits."""
+        if self.unsupported and not self.table(model):
+            return faults.not_supported(self.unsupported, f"no channel has an {self.kind} configuration")
+        return faults.no_config(request.get("ConfigurationToken") or "", f"{self.kind} configuration")
+
+
+VIDEO_SOURCE = Entity(
+    Kind.VIDEO_SOURCE,
+    lambda model: model.video_source_configurations,
+    schema.video_source_configuration,
+    media_settings.check_video_source,
+    schema.video_source_options,
+)
+AUDIO_SOURCE = Entity(
+    Kind.AUDIO_SOURCE,
+    lambda model: model.audio_source_configurations,
+    schema.audio_source_configuration,
+    media_settings.check_audio_source,
+    lambda sources, _model: schema.audio_source_options(sources),
+    "AudioNotSupported",
+)
+METADATA = Entity(
+    Kind.METADATA,
+    lambda model: model.metadata,
+    schema.metadata,
+    media_settings.check_metadata,
+    lambda _configurations, _model: schema.metadata_options(),
+)
+
+
+def set_one(entity: Entity) -> Operation:
+    """Write what may be written of one."""
+
+    async def operation(self: HasProfiles, request: Plain, _context: Context) -> Plain:
+        wanted = request["Configuration"]
+        current = find(entity.table(self.profiles.model()), wanted["token"])
+        entity.check(current, wanted)
+        self.profiles.configure(entity.kind, current.token, media_settings.written(current, wanted))
+        return {}
+
+    return operation
+
+
+def nothing(key: str = "Configurations") -> Operation:
+    """List what no channel has: an empty list, since clients take a fault here for a broken device."""
+
+    async def operation(self: HasProfiles, request: Plain, _context: Context) -> Plain:
+        if "ProfileToken" in request:
+            find_profile(self.profiles.model(), request["ProfileToken"])
+        if "ConfigurationToken" in request:
+            raise faults.no_config(request["ConfigurationToken"])
+        return {key: []}
+
+    return operation
+
+
+def unknown() -> Operation:
+    """Read or write one of what no channel has."""
+
+    async def operation(_self: object, request: Plain, _context: Context) -> Plain:
+        raise faults.no_config(request.get("ConfigurationToken") or request["Configuration"]["token"])
+
+    return operation
+
+
+def unsupported(code: str, what: str) -> Operation:
+    """Add, remove or ask for the options of what no channel has."""
+
+    async def operation(self: HasProfiles, request: Plain, _context: Context) -> Plain:
+        if "ProfileToken" in request:
+            find_profile(self.profiles.model(), request["ProfileToken"])
+        raise faults.not_supported(code, f"{what} is not supported by any channel")
+
+    return operation
