@@ -1,1 +1,1 @@
-"""RTP and RTCP (RFC 3550) and the payload formats that the gateway looks into."""
+"""RTP and RTCP (RFC 3550): packets, access units, codecs' payload formats and sender reports."""

@@ -1,0 +1,150 @@
+"""RTP packets of one track into access units: the hot path, a few operations for every packet.
+
+Packets stay in the receive buffer, framed for interleaved TCP, until their unit is complete; it is then copied
+out once. A unit ends at the marker, when the timestamp changes, at 64 KB, or when the caller says so.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from gateway.domain.media import AccessUnit, MediaKind, PacketBlock, TrackDescription
+from gateway.protocols.rtp.depacketize import depacketizer
+from gateway.protocols.rtp.payload import PartOfFrame
+from gateway.protocols.rtp.reception import Reception
+from gateway.protocols.rtp.timeline import Timeline
+from gateway.protocols.rtp.unwrap import TIMESTAMP_BITS, Unwrapper
+
+MAX_UNIT_BYTES: Final = 64 * 1024
+"""A larger frame is handed on in several units; only the first of them can be a key frame."""
+
+_SMALLEST: Final = 4 + 12
+"""Frame header and RTP header."""
+_RTCP_FIRST, _RTCP_LAST = 200, 204
+"""What the byte of marker and payload type is in RTCP packets that a camera puts on the RTP channel (RFC 5761 §4)."""
+
+
+class Assembler:
+    """Collects the packets of one track. `deliver` is called with each unit as soon as it is complete."""
+
+    def __init__(
+        self,
+        index: int,
+        track: TrackDescription,
+        buffer: bytearray,
+        timeline: Timeline,
+        deliver: Callable[[AccessUnit], None],
+    ) -> None:
+        self.reception = Reception(track.clock_rate)
+        self.unwrap = Unwrapper(TIMESTAMP_BITS)
+        self.waiting_since_ns = 0
+        """Arrival of the first packet of the unit in progress; 0 when there is none."""
+        self._track = index
+        self._channel = 2 * index
+        self._buffer = buffer
+        self._view = memoryview(buffer)
+        self._timeline = timeline
+        self._deliver = deliver
+        self._format = depacketizer(track)
+        self._every_packet = track.kind is MediaKind.AUDIO and not self._format.marks_end()
+        self._marks = False
+        """Whether a marker was ever seen; without one the end of a frame is only known when the next begins."""
+        self._timestamp = bytearray()
+        self._keyed = False
+        """Whether a unit with this timestamp was already handed on as a key frame."""
+        self._previous: PartOfFrame | None = None
+        self._pieces: list[memoryview | bytes] = []
+        self._offsets: list[int] = []
+        self._start = self._end = 0
+        """The run of adjoining packets in the buffer that is not yet in `_pieces`."""
+        self._shift = 0
+        """What to add to a position in the buffer to get an offset in the unit."""
+
+    @property
+    def needs_timer(self) -> bool:
+        """Tell whether only time can end the unit in progress: its source does not mark the ends of frames."""
+        return bool(self.waiting_since_ns) and not self._marks
+
+    def add(self, start: int, end: int, now_ns: int) -> None:
+        """Take the packet whose frame header is at `start` of the buffer and whose last byte is before `end`."""
+        buffer = self._buffer
+        if end - start < _SMALLEST or buffer[start + 4] & 0xC0 != 0x80:  # noqa: PLR2004 - RTP's version 2
+            return
+        second = buffer[start + 5]
+        if _RTCP_FIRST <= second <= _RTCP_LAST:
+            return
+        timestamp = buffer[start + 8 : start + 12]
+        if timestamp != self._timestamp:
+            if self.waiting_since_ns:
+                self._emit(complete=True)
+            self._timestamp = timestamp
+            self._keyed = False
+            self._previous = None
+        if not self.waiting_since_ns:
+            self.waiting_since_ns = now_ns
+            self._start = self._end = start
+            self._shift = -start
+        elif start != self._end:
+            self._cut(start)
+        if buffer[start + 1] != self._channel:
+            buffer[start + 1] = self._channel
+        self._offsets.append(start + self._shift)
+        self._end = end
+        if second > 127 or self._every_packet:  # noqa: PLR2004 - the marker is the top bit
+            self._marks = True
+            self._emit(complete=True)
+        elif end + self._shift >= MAX_UNIT_BYTES:
+            self._emit(complete=False)
+
+    def flush(self) -> None:
+        """Hand on the unit in progress, if there is one; what comes later of its frame is another unit."""
+        if self.waiting_since_ns:
+            self._emit(complete=False)
+
+    def detach(self) -> None:
+        """Copy the unit in progress out of the buffer, whose content is about to be overwritten."""
+        if self.waiting_since_ns and self._start != self._end:
+            self._cut(0)
+            self._pieces = [b"".join(self._pieces)]
+
+    def _cut(self, start: int) -> None:
+        """End the run of adjoining packets; the next one begins at `start`."""
+        self._pieces.append(self._view[self._start : self._end])
+        self._shift += self._end - start
+        self._start = self._end = start
+
+    def _emit(self, *, complete: bool) -> None:
+        if self._pieces:
+            self._pieces.append(self._view[self._start : self._end])
+            data = b"".join(self._pieces)
+            self._pieces = []
+        else:
+            data = bytes(self._view[self._start : self._end])
+        offsets, self._offsets = self._offsets, []
+        arrival_ns, self.waiting_since_ns = self.waiting_since_ns, 0
+        block = PacketBlock(data, offsets)
+        rtp_time = self.unwrap(int.from_bytes(self._timestamp, "big"))
+        last = offsets[-1]
+        self.reception.unit(
+            int.from_bytes(data[last + 12 : last + 16], "big"),
+            data[last + 6] << 8 | data[last + 7],
+            len(offsets),
+            rtp_time,
+            arrival_ns,
+        )
+        key = not self._keyed and self._format.is_key(block)
+        self._keyed |= key
+        depacketize: PartOfFrame | None = None
+        if self._previous is not None or not complete:
+            depacketize = self._previous = PartOfFrame(self._format, block, self._previous)
+        if complete:
+            self._previous = None
+        self._deliver(
+            AccessUnit(
+                self._track,
+                rtp_time,
+                self._timeline.utc_ns(rtp_time, arrival_ns),
+                key,
+                block,
+                depacketize or self._format,
+            )
+        )

@@ -1,0 +1,33 @@
+"""H.265 in RTP: single NAL units, aggregation packets and fragmentation units (RFC 7798), without DON."""
+
+from gateway.protocols.rtp.nal import NalFormat
+
+VPS, SPS, PPS = 32, 33, 34
+
+
+class H265Format(NalFormat):
+    """RFC 7798 with sprop-max-don-diff=0, which is what cameras send."""
+
+    header_size = 2
+    aggregate = 48
+    fragment = 49
+    slices = range(32)
+    random_access = frozenset({*range(16, 24), VPS, SPS})
+    parameter_sets = frozenset({VPS, SPS, PPS})
+    single = range(48)
+
+    def type_of(self, unit: bytes | memoryview) -> int:
+        """Return the six bits after F (§1.1.4)."""
+        return unit[0] >> 1 & 0x3F
+
+    def fragment_type(self, payload: memoryview) -> int:
+        """Return the type in the FU header (§4.4.3)."""
+        return payload[2] & 0x3F
+
+    def header_of_fragment(self, payload: memoryview) -> bytes:
+        """Put the type of the FU header into the payload header."""
+        return bytes((payload[0] & 0x81 | (payload[2] & 0x3F) << 1, payload[1]))
+
+    def fragment_header(self, unit: memoryview) -> tuple[bytes, int]:
+        """Return the payload header and the type."""
+        return bytes((unit[0] & 0x81 | self.fragment << 1, unit[1])), self.type_of(unit)

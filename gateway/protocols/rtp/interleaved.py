@@ -1,0 +1,125 @@
+"""The byte stream of an RTSP connection with interleaved media, taken apart (RFC 2326 §10.12)."""
+
+import re
+from collections.abc import Callable
+from typing import Final, Protocol
+
+BUFFER_SIZE: Final = 512 * 1024
+MAX_MESSAGE: Final = 128 * 1024
+"""An RTSP message, its body included, must not be longer."""
+
+_DOLLAR: Final = 0x24
+_FRAME_HEADER: Final = 4
+_RTP_VERSION: Final = 0x80
+_LARGEST_FRAME: Final = 4 + 0xFFFF
+_ROOM: Final = _LARGEST_FRAME
+"""A read is never offered less room than this."""
+_BODY = re.compile(rb"\ncontent-length[ \t]*:[ \t]*(\d{1,9})[ \t]*\r?\n", re.IGNORECASE)
+_MESSAGE = re.compile(
+    rb"(?:RTSP/|OPTIONS|DESCRIBE|ANNOUNCE|SETUP|PLAY|PAUSE|TEARDOWN|[GS]ET_PARAMETER|REDIRECT|RECORD)"
+)
+_LONGEST_START: Final = 13
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+
+FrameReceiver = Callable[[int, int, int], None]
+"""Takes begin (of the frame header), end and arrival time in UTC nanoseconds of a frame in the buffer."""
+
+
+class Holder(Protocol):
+    """Whoever still needs bytes of the buffer after they were handed over."""
+
+    def holding(self) -> bool:
+        """Tell whether there are such bytes."""
+        ...
+
+    def detach(self) -> None:
+        """Copy them: the buffer is about to be overwritten."""
+        ...
+
+
+class InterleavedStream:
+    """One receive buffer: frames go to the receiver of their channel, RTSP messages, whole, to `on_message`.
+
+    Bytes that are neither are skipped up to the next frame of a known channel or the next message.
+    """
+
+    def __init__(self, on_message: Callable[[bytes], None]) -> None:
+        self.buffer = bytearray(BUFFER_SIZE)
+        self.receivers: dict[int, FrameReceiver] = {}
+        self.holder: Holder | None = None
+        self.skipped = 0
+        """Bytes that made no sense."""
+        self._view = memoryview(self.buffer)
+        self._on_message = on_message
+        self._start = self._end = 0
+
+    def room(self) -> memoryview:
+        """Return where the next bytes are to be read into."""
+        used_up = self._start == self._end and not (self.holder and self.holder.holding())
+        if used_up or BUFFER_SIZE - self._end < _ROOM:
+            self._reuse()
+        return self._view[self._end :]
+
+    def received(self, count: int, now_ns: int) -> None:
+        """Take `count` bytes read into the room; calls receivers and `on_message`, which may add receivers."""
+        self._end += count
+        buffer, end, receivers = self.buffer, self._end, self.receivers
+        position = self._start
+        while end - position >= _FRAME_HEADER:
+            if buffer[position] == _DOLLAR:
+                stop = position + 4 + (buffer[position + 2] << 8 | buffer[position + 3])
+                if stop > end:
+                    break
+                receiver = receivers.get(buffer[position + 1])
+                if receiver is not None:
+                    receiver(position, stop, now_ns)
+                position = stop
+            else:
+                stop = self._other(position)
+                if stop == position:
+                    break
+                position = stop
+        self._start = position
+
+    def _reuse(self) -> None:
+        if self.holder:
+            self.holder.detach()
+        rest = self._end - self._start
+        self._view[:rest] = bytes(self._view[self._start : self._end])
+        self._start, self._end = 0, rest
+
+    def _other(self, position: int) -> int:
+        """Take what is no frame; returns the position after it, the same one when more bytes must come first."""
+        if self.buffer[position] in b"\r\n":
+            return position + 1
+        if _MESSAGE.match(self.buffer, position, self._end):
+            return self._message(position)
+        if self._end - position < _LONGEST_START:
+            return position
+        found = self._next_start(position + 1)
+        self.skipped += found - position
+        return found
+
+    def _next_start(self, begin: int) -> int:
+        """Return where the next frame of a known channel or message begins, or from where on to look again."""
+        message = _MESSAGE.search(self.buffer, begin, self._end)
+        limit = message.start() if message else self._end
+        position = begin
+        while 0 <= (position := self.buffer.find(b"$", position, limit)) < limit - _FRAME_HEADER:
+            if self.buffer[position + 1] in self.receivers and self.buffer[position + 4] & 0xC0 == _RTP_VERSION:
+                return position
+            position += 1
+        return message.start() if message else max(self._end - _LONGEST_START, begin)
+
+    def _message(self, position: int) -> int:
+        head = _HEAD_END.search(self.buffer, position, self._end)
+        if head is None:
+            return position if self._end - position < MAX_MESSAGE else self._end
+        body = _BODY.search(self.buffer, position, head.end())
+        stop = head.end() + (int(body[1]) if body else 0)
+        if stop - position > MAX_MESSAGE:
+            return head.end()
+        if stop > self._end:
+            return position
+        self._on_message(bytes(self._view[position:stop]))
+        return stop

@@ -1,0 +1,139 @@
+"""What the payload formats of H.264 and H.265 share: single NAL units, aggregates and fragments."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gateway.domain.media import PacketBlock
+from gateway.protocols.rtp import block
+from gateway.protocols.rtp.payload import PayloadFormat, Piece, joined
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of a NAL unit in a packet."""
+
+    type: int
+    unit: memoryview
+    """The whole NAL unit, or of a fragmented one an empty view."""
+
+
+class NalFormat(PayloadFormat):
+    """The payload format of a codec made of NAL units. Types and header sizes differ, the shape does not."""
+
+    header_size: ClassVar[int]
+    aggregate: ClassVar[int]
+    fragment: ClassVar[int]
+    slices: ClassVar[range]
+    """Types of coded slices."""
+    random_access: ClassVar[frozenset[int]]
+    """Types at whose sight decoding can begin: intra slices and the first of the parameter sets."""
+    parameter_sets: ClassVar[frozenset[int]]
+    single: ClassVar[range]
+    """Types that travel as they are."""
+
+    @abstractmethod
+    def type_of(self, unit: bytes | memoryview) -> int:
+        """Return the type in a NAL unit's header."""
+
+    @abstractmethod
+    def fragment_type(self, payload: memoryview) -> int:
+        """Return the type of the NAL unit that a fragment belongs to."""
+
+    @abstractmethod
+    def header_of_fragment(self, payload: memoryview) -> bytes:
+        """Return the header of the NAL unit that a fragment belongs to."""
+
+    @abstractmethod
+    def fragment_header(self, unit: memoryview) -> tuple[bytes, int]:
+        """Return the payload header of a unit's fragments, and the type to put into the byte after it."""
+
+    def is_key(self, packets: PacketBlock) -> bool:
+        """Tell whether the block begins an intra picture or carries its parameter sets."""
+        for head in self._heads(packets):
+            if head.type in self.random_access:
+                return True
+            if head.type in self.slices:
+                return False
+        return False
+
+    def inband(self, packets: PacketBlock) -> tuple[bytes, ...]:
+        """Return the parameter sets in front of the first slice, in order."""
+        found = []
+        for head in self._heads(packets):
+            if head.type in self.slices:
+                break
+            if head.type in self.parameter_sets and len(head.unit) > self.header_size:
+                found.append(bytes(head.unit))
+        return tuple(found)
+
+    def pieces(self, frame: Sequence[bytes | memoryview], room: int) -> Iterator[Piece]:
+        """Yield every NAL unit as it is, or cut into fragments when it is too long."""
+        for unit in frame:
+            if len(unit) <= room:
+                yield b"", unit
+                continue
+            view = memoryview(unit)
+            header, kind = self.fragment_header(view)
+            body = view[self.header_size :]
+            step = room - self.header_size - 1
+            for start in range(0, len(body), step):
+                flags = (start == 0) << 7 | (start + step >= len(body)) << 6
+                yield header + bytes((flags | kind,)), body[start : start + step]
+
+    def marks_end(self) -> bool:
+        """The last packet of a picture is marked."""
+        return True
+
+    def _heads(self, packets: PacketBlock) -> Iterator[Head]:
+        nothing = memoryview(b"")
+        for _, _, payload in block.payloads(packets):
+            if len(payload) <= self.header_size:
+                continue
+            kind = self.type_of(payload)
+            if kind == self.fragment:
+                if payload[self.header_size] & 0x80:
+                    yield Head(self.fragment_type(payload), nothing)
+                elif self.fragment_type(payload) in self.slices:
+                    return
+            elif kind == self.aggregate:
+                for unit in self._split(payload):
+                    yield Head(self.type_of(unit), unit)
+            else:
+                yield Head(kind, payload)
+
+    def _take(self, payload: memoryview, fragments: list[memoryview], units: list[memoryview], *, last: bool) -> None:  # noqa: ARG002
+        if len(payload) <= self.header_size:
+            return
+        kind = self.type_of(payload)
+        if kind == self.fragment:
+            self._take_fragment(payload, fragments, units)
+            return
+        fragments.clear()
+        if kind == self.aggregate:
+            units.extend(self._split(payload))
+        elif kind in self.single:
+            units.append(payload)
+
+    def _take_fragment(self, payload: memoryview, fragments: list[memoryview], units: list[memoryview]) -> None:
+        flags = payload[self.header_size]
+        if flags & 0x80:
+            fragments[:] = [payload]
+        elif fragments:
+            fragments.append(payload)
+        if flags & 0x40 and fragments:
+            begin = self.header_size + 1
+            units.append(joined([self.header_of_fragment(fragments[0]), *(part[begin:] for part in fragments)]))
+            fragments.clear()
+
+    def _split(self, payload: memoryview) -> Iterator[memoryview]:
+        position, end = self.header_size, len(payload)
+        while position + 2 + self.header_size <= end:
+            size = payload[position] << 8 | payload[position + 1]
+            unit = payload[position + 2 : position + 2 + size]
+            if len(unit) < size:
+                return
+            if size >= self.header_size:
+                yield unit
+            position += 2 + size
