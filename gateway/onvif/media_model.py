@@ -359,7 +359,7 @@ def _name(channel: Channel, suffix: str) -> str:
 def _rate(frames: float) -> float:
     """Return a frame rate limit: measured rates wobble around the whole number that was meant."""
     whole = round(frames)
-    return float(whole) if whole and abs(frames - whole) <= _NEARLY_WHOLE else round(frames, 1)
+    return float(whole) if whole and abs(frames - whole) <= _NEARLY_WHOLE else max(0.1, round(frames, 1))
 
 
 def _kilobits(bitrate: int) -> int:
