@@ -1,0 +1,62 @@
+# The commands of the project. Everything they need is installed by scripts/setup, once.
+.PHONY: run test check unit e2e test-pythons wheel bench fuzz lock clean
+
+BIN := .venv/bin
+INSTALLED := .venv-wheel/bin
+OTHER_PYTHONS := 3.12 3.13
+TESTS := tests/unit tests/services tests/wire tests/conformance
+
+run: ## Start the gateway with four simulated cameras
+	@scripts/setup run
+	@exec $(BIN)/gateway run --demo
+
+test: ## Everything but the benchmarks and the long fuzzing
+	@scripts/setup test
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory wheel
+	@$(MAKE) --no-print-directory test-pythons
+	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest
+
+check: ## The static half: format, lint, types, imports
+	@scripts/setup run
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: ## The quick tests only
+	@scripts/setup run
+	$(BIN)/pytest $(TESTS)
+
+e2e: ## The installed program against real cameras and real clients
+	@scripts/setup test
+	@scripts/setup wheel
+	GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest tests/e2e
+
+test-pythons: ## Unit, service and wire tests on the other Pythons that are installed here
+	@for version in $(OTHER_PYTHONS); do \
+	  if scripts/setup has-python $$version; then \
+	    scripts/setup python $$version && echo "Python $$version:" && \
+	    .venv-$$version/bin/pytest tests/unit tests/services tests/wire || exit 1; \
+	  else echo "Python $$version: not installed here"; fi; \
+	done
+
+wheel: ## Build the wheel, install it with the example driver, and run that driver's tests
+	@scripts/setup wheel
+	$(INSTALLED)/gateway plugins
+	$(INSTALLED)/pytest -q --rootdir examples/driver -c examples/driver/pyproject.toml examples/driver/tests
+
+bench: ## CPU, latency and memory of the relay and of the SOAP services
+	@scripts/setup test
+	$(BIN)/python tests/bench
+
+fuzz: ## Ten minutes for each fuzz target; SECONDS=20 for a look
+	@scripts/setup run
+	$(BIN)/python tests/fuzz --seconds $(or $(SECONDS),600)
+
+lock: ## Write constraints.txt anew, for every Python that is installed here
+	@scripts/setup run
+	$(BIN)/python scripts/lock.py 3.11 $(OTHER_PYTHONS)
+
+clean:
+	rm -rf .venv .venv-* build dist
