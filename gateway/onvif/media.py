@@ -7,6 +7,7 @@ from gateway.onvif import media1_schema as schema
 from gateway.onvif import media_faults as faults
 from gateway.onvif.context import Context
 from gateway.onvif.media1_configurations import Media1Configurations
+from gateway.onvif.media_model import MediaModel
 from gateway.onvif.media_osd import Media1Osd
 from gateway.onvif.media_profiles import MediaProfiles, find_profile
 from gateway.onvif.media_schema import Plain, max_profiles
@@ -24,6 +25,8 @@ class Media1(Media1Configurations, Media1Osd):
 
     def __init__(self, profiles: MediaProfiles) -> None:
         self.profiles = profiles
+        self._listed: tuple[MediaModel, Plain] | None = None
+        """The last list of profiles, good as long as the model is the same: clients ask for it again and again."""
 
     def capabilities(self) -> Plain:
         """Return what is announced: only what works."""
@@ -46,13 +49,10 @@ class Media1(Media1Configurations, Media1Osd):
     async def GetProfiles(self, _request: Plain, _context: Context) -> Plain:
         """List every profile that Media1 can express."""
         model = self.profiles.model()
-        return {
-            "Profiles": [
-                schema.profile(profile, model)
-                for profile in model.profiles.values()
-                if schema.is_visible(profile, model)
-            ]
-        }
+        if self._listed is None or self._listed[0] is not model:
+            visible = [profile for profile in model.profiles.values() if schema.is_visible(profile, model)]
+            self._listed = (model, {"Profiles": [schema.profile(profile, model) for profile in visible]})
+        return self._listed[1]
 
     async def GetProfile(self, request: Plain, _context: Context) -> Plain:
         """Return one profile."""

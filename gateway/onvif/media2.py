@@ -17,6 +17,7 @@ from gateway.onvif.media_entities import (
     unknown,
     unsupported,
 )
+from gateway.onvif.media_model import MediaModel
 from gateway.onvif.media_osd import Media2Masks
 from gateway.onvif.media_profiles import MediaProfiles, find, find_profile, selected
 from gateway.onvif.media_schema import Plain, max_profiles
@@ -75,6 +76,8 @@ class Media2(Media2Masks):
 
     def __init__(self, profiles: MediaProfiles) -> None:
         self.profiles = profiles
+        self._listed: tuple[MediaModel, frozenset[str], Plain] | None = None
+        """The last list of profiles, good as long as the model and the types asked for are the same."""
 
     def capabilities(self) -> Plain:
         """Return what is announced: only what works."""
@@ -107,9 +110,12 @@ class Media2(Media2Masks):
         """List profiles with the configurations of the types asked for."""
         model = self.profiles.model()
         kinds = frozenset(request.get("Type", ()))
-        token = request.get("Token")
-        profiles = model.profiles.values() if token is None else [find_profile(model, token)]
-        return {"Profiles": [media2_schema.profile(profile, model, kinds) for profile in profiles]}
+        if (token := request.get("Token")) is not None:
+            return {"Profiles": [media2_schema.profile(find_profile(model, token), model, kinds)]}
+        if self._listed is None or self._listed[0] is not model or self._listed[1] != kinds:
+            listed = [media2_schema.profile(profile, model, kinds) for profile in model.profiles.values()]
+            self._listed = (model, kinds, {"Profiles": listed})
+        return self._listed[2]
 
     async def CreateProfile(self, request: Plain, _context: Context) -> Plain:
         """Make a profile, with configurations or empty."""

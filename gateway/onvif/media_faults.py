@@ -1,7 +1,8 @@
 """The faults of the media services (Media, Media2 and DeviceIO specifications, "faults" of each operation)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.onvif.faults import Receiver, Sender, SoapFault
@@ -102,3 +103,20 @@ _OF_PROFILES = {
     ErrorKind.LIMIT: (Receiver, "Action", "MaxNVTProfiles"),
     ErrorKind.NOT_FOUND: (Sender, "InvalidArgVal", "NoProfile"),
 }
+
+
+def synology_profile(request: Mapping[str, Any]) -> SoapFault | None:
+    """Return what Synology must hear when it tries CreateProfile a second time, without credentials.
+
+    It takes NotAuthorized there for a failed login and gives up the camera; "no room" it takes for granted.
+    """
+    if not str(request.get("Name", "")).lower().startswith("syno"):
+        return None
+    return SoapFault(Receiver, "Action", "MaxNVTProfiles", "no more profiles can be made without a login")
+
+
+ANONYMOUS_FAULTS = {
+    "{http://www.onvif.org/ver10/media/wsdl}CreateProfile": synology_profile,
+    "{http://www.onvif.org/ver20/media/wsdl}CreateProfile": synology_profile,
+}
+"""What to answer to requests without credentials instead of a challenge, by request element."""

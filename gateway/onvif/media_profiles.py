@@ -69,11 +69,17 @@ class MediaProfiles:
         self.stored = profiles
         self.streaming = streaming or Streaming()
         self._channels = channels
+        self._built_from: tuple[tuple[Channel, ...], int] | None = None
+        self._model = build((), profiles)
 
     def model(self) -> MediaModel:
-        """Return the model of this moment."""
-        multicast = self.streaming.multicast
-        return build(self._channels.channels(), self.stored, multicast.group if multicast else _no_group)
+        """Return the model of this moment; it is built again only after something changed."""
+        now = (self._channels.channels(), self.stored.revision)
+        if now != self._built_from:
+            multicast = self.streaming.multicast
+            self._model = build(now[0], self.stored, multicast.group if multicast else _no_group)
+            self._built_from = now
+        return self._model
 
     def create(self, name: str, token: str, configurations: Iterable[tuple[str, str]] = ()) -> Profile:
         """Make a profile with configurations given as kind and token; nothing is kept when one can't be added."""

@@ -95,6 +95,8 @@ class Profiles:
         self._edits: dict[str, VirtualProfile] = {}
         self._settings: dict[str, ConfigurationSettings] = {}
         self._watchers: list[Callable[[str, str], None]] = []
+        self.revision = 0
+        """Counts changes, so that what is derived from them can be kept until the next one."""
         for record in store.load():
             try:
                 self._restore(record)
@@ -176,6 +178,7 @@ class Profiles:
         place[token] = VirtualProfile(token, name, configurations)
 
     def _changed(self, kind: str, token: str) -> None:
+        self.revision += 1
         for watcher in self._watchers:
             watcher(kind, token)
 
