@@ -40,9 +40,9 @@ def gatekeeper(clock: FakeClock) -> Gatekeeper:
 
 def login(
     gatekeeper: Gatekeeper,
-    password: str = "Correct-Horse-9",
+    password: str = "Correct-Horse-9",  # noqa: S107
     uri: str = "/onvif",
-    method: str = "POST",  # noqa: S107
+    method: str = "POST",
 ) -> str:
     client = DigestClient("vms", Secret(password))
     assert client.challenged(gatekeeper.challenges())
