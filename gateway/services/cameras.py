@@ -59,8 +59,8 @@ class Cameras:
         self._cameras = {
             spec.id: _Camera(spec, memory, clock, jitter or random.Random(), self._changed) for spec in specs
         }
-        self._streams = {
-            live_path(camera.spec.id, name): camera.flow(name).stream
+        self._flows = {
+            live_path(camera.spec.id, name): camera.flow(name)
             for camera in self._cameras.values()
             for name in PROFILE_NAMES
         }
@@ -72,7 +72,13 @@ class Cameras:
 
     def stream(self, path: str) -> LiveStream | None:
         """Return the live stream of an RTSP path."""
-        return self._streams.get(path)
+        flow = self._flows.get(path)
+        return None if flow is None else flow.stream
+
+    def description(self, path: str) -> StreamDescription | None:
+        """Return the description of an RTSP path: the live one, or the last complete one while it is away."""
+        flow = self._flows.get(path)
+        return None if flow is None else flow.stream.description or flow.description()
 
     def watch(self, watcher: Callable[[Channel], None]) -> None:
         """Have a function called once for every change of a camera's state."""
