@@ -1,0 +1,319 @@
+"""The fuzz targets: each feeds bytes to one parser as its server does, and checks what must hold for any input."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from functools import cache
+
+from fuzz.engine import Target
+
+from gateway.domain.access import Secret
+from gateway.domain.errors import GatewayError
+from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
+from gateway.onvif.codec import Codec, DecodeError
+from gateway.onvif.contract import load_contract
+from gateway.protocols import discovery, http_auth, sdp, websocket
+from gateway.protocols.discovery_target import Responder
+from gateway.protocols.rtp import block, jpeg_file, packet, parameter_sets, rtcp
+from gateway.protocols.rtp.assembler import Assembler
+from gateway.protocols.rtp.depacketize import depacketizer
+from gateway.protocols.rtp.interleaved import InterleavedStream
+from gateway.protocols.rtp.timeline import CameraClock, Timeline
+from gateway.protocols.rtsp import headers, messages, parser, ranges, transport, tunnel, url
+from gateway.protocols.soap import envelope, wsse
+
+PASSWORD = Secret("secret")
+TRACKS = (
+    TrackDescription(MediaKind.VIDEO, "H264", 96, 90_000),
+    TrackDescription(MediaKind.VIDEO, "H265", 97, 90_000),
+    TrackDescription(MediaKind.VIDEO, "JPEG", 26, 90_000),
+    TrackDescription(
+        MediaKind.AUDIO, "MPEG4-GENERIC", 98, 48_000, fmtp="mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3"
+    ),
+    TrackDescription(MediaKind.AUDIO, "MP4A-LATM", 99, 48_000),
+    TrackDescription(MediaKind.AUDIO, "PCMU", 0, 8_000),
+    TrackDescription(MediaKind.APPLICATION, "VND.ONVIF.METADATA", 107, 90_000),
+)
+
+
+def _rtsp_events(pieces: Iterator[bytes]) -> list[parser.Event]:
+    reader, events = parser.Parser(), []
+    for piece in pieces:
+        reader.feed(piece)
+        while (event := reader.next_event()) is not None:
+            events.append(event)
+    return events
+
+
+def _pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def rtsp_stream(data: bytes) -> None:
+    """Messages and interleaved frames: the same whether they come whole or in small pieces, and they go round."""
+    whole = _rtsp_events(iter((data,)))
+    assert _rtsp_events(_pieces(data, 7)) == whole
+    for event in whole:
+        if isinstance(event, parser.InterleavedFrame):
+            assert _rtsp_events(iter((parser.serialize_frame(event),))) == [event]
+        else:
+            (again,) = _rtsp_events(iter((messages.serialize(event),)))
+            assert not isinstance(again, parser.InterleavedFrame)
+            assert again.body == event.body
+
+
+def rtsp_headers(data: bytes) -> None:
+    """Every header that has a parser of its own, and URLs; the first byte says which."""
+    text = data[1:].decode("utf-8", "replace")
+    match data[:1]:
+        case b"T":
+            for offered in transport.parse(text):
+                transport.serialize(offered)
+        case b"S":
+            headers.parse_session(text)
+        case b"I":
+            headers.serialize_rtp_info(headers.parse_rtp_info(text))
+        case b"C":
+            headers.parse_scale(text)
+        case b"R":
+            ranges.parse(text)
+        case b"U":
+            url.parse(text)
+
+
+def rtsp_tunnel(data: bytes) -> None:
+    """The base64 upstream of RTSP over HTTP, in pieces."""
+    decoder = tunnel.Decoder()
+    for piece in _pieces(data, 11):
+        decoder.feed(piece)
+
+
+def rtp_interleaved(data: bytes) -> None:
+    """What a camera sends over TCP, through to the payload; the first byte chooses the codecs and the pieces."""
+    first = data[0] if data else 0
+    messages_of_camera: list[bytes] = []
+    stream = InterleavedStream(messages_of_camera.append)
+    units: list[AccessUnit] = []
+    clock = CameraClock()
+    for index in range(2):
+        track = TRACKS[(first + index) % len(TRACKS)]
+        assembler = Assembler(index, track, stream.buffer, Timeline(track.clock_rate, clock), units.append)
+        stream.receivers[2 * index] = assembler.add
+    now = 1_700_000_000_000_000_000
+    for piece in _pieces(data[1:], 16 + 61 * (first >> 4)):
+        room = stream.room()
+        room[: len(piece)] = piece
+        now += 1_000_000
+        stream.received(len(piece), now)
+    for unit in units:
+        assert unit.packets.offsets[-1] < len(unit.packets.data)
+        unit.payload()
+
+
+def rtp_depacketize(data: bytes) -> None:
+    """One access unit of packets with any content; the first byte chooses the codec."""
+    if not data:
+        return
+    track = TRACKS[data[0] % len(TRACKS)]
+    packets, at = [], 1
+    while at < len(data):
+        size = data[at] << 1 & 0x1FF
+        packets.append(data[at + 1 : at + 1 + size])
+        at += 1 + size
+    unit = block.frame(packets, 0)
+    take = depacketizer(track)
+    take.is_key(unit)
+    total = sum(len(part) for part in take(unit))
+    assert total <= 100 * len(data) + 2000
+    for one in packets:
+        packet.parse(one)
+
+
+def rtcp_compound(data: bytes) -> None:
+    """A compound packet; what is understood can be written."""
+    rtcp.serialize(list(rtcp.parse(data)))
+
+
+def parameter_set(data: bytes) -> None:
+    """Parameter sets of both codecs, as NAL units and inside an fmtp."""
+    for encoding in ("H264", "H265"):
+        parameter_sets.video_parameters(encoding, (data,) if data else ())
+        units = parameter_sets.from_fmtp(encoding, data.decode("utf-8", "replace"))
+        parameter_sets.video_parameters(encoding, units)
+        parameter_sets.to_fmtp(encoding, units)
+
+
+def jpeg(data: bytes) -> None:
+    """A JPEG file that is to be sent by RTP."""
+    jpeg_file.serialize(jpeg_file.parse(data))
+
+
+def session_description(data: bytes) -> None:
+    """The SDP of a camera; what was understood of it can be offered to a viewer."""
+    described = sdp.parse(data)
+    tracks = tuple(
+        TrackDescription(
+            media.kind, media.encoding, media.payload_type, media.clock_rate, media.channels, fmtp=media.fmtp
+        )
+        for media in described.medias
+    )
+    again = sdp.parse(sdp.serialize(StreamDescription(tracks), session_name="fuzz"))
+    assert len(again.medias) == len(tracks)
+
+
+@cache
+def _codec() -> Codec:
+    return Codec(load_contract())
+
+
+def soap(data: bytes) -> None:
+    """A SOAP request: envelope, credentials, and the operation by the contract's schema."""
+    request = envelope.parse(data)
+    token = wsse.find_token(request.security)
+    if token is not None:
+        wsse.TokenVerifier(allow_text=True).verify(token, PASSWORD, 1_700_000_000.0)
+    with contextlib.suppress(KeyError):  # no operation of the contract: answered before anything is decoded
+        _codec().decode(request.body)
+
+
+def digest_server(data: bytes) -> None:
+    """An Authorization header."""
+    server = http_auth.DigestServer("realm", b"key")
+    text = data.decode("utf-8", "surrogateescape")
+    verdict = server.verify(text, "DESCRIBE", lambda name: PASSWORD if name == "admin" else None, 1000.0)
+    assert verdict.outcome is not http_auth.Outcome.ACCEPTED
+
+
+def digest_client(data: bytes) -> None:
+    """The WWW-Authenticate headers of a camera, one a line."""
+    client = http_auth.DigestClient("admin", PASSWORD, os.urandom)
+    values = data.decode("utf-8", "surrogateescape").splitlines()
+    if client.challenged(values):
+        answer = client.authorization("DESCRIBE", "rtsp://camera/stream")
+        assert answer is not None
+        assert len(answer.splitlines()) == 1
+
+
+def discovery_datagram(data: bytes) -> None:
+    """A datagram: refused by name or parsed, and never too much for the responder."""
+    identity = "4d3a8f6e-1f0a-4a4b-9c2e-001122334455"
+    responder = Responder(identity, discovery.ONVIF_TYPES, lambda: (discovery.scope("name", "x"),), 1)
+    for multicast in (True, False):
+        responder.respond(data, "192.0.2.1" if multicast else "fe80::1", ("http://h/",), 0.0, multicast=multicast)
+    message = discovery.parse(data)
+    with contextlib.suppress(ValueError):  # a namespace that is no URI can be read and not written
+        again = discovery.parse(discovery.serialize(message))
+        assert dataclasses.replace(again, body=message.body) == message
+
+
+def websocket_frames(data: bytes) -> None:
+    """A client's frames: the same whether they come whole or in small pieces."""
+    assert _websocket_frames(iter((data,))) == _websocket_frames(_pieces(data, 5))
+
+
+def _websocket_frames(pieces: Iterator[bytes]) -> list[websocket.Frame]:
+    reader, frames = websocket.Parser(), []
+    for piece in pieces:
+        reader.feed(piece)
+        while (frame := reader.next_frame()) is not None:
+            frames.append(frame)
+    return frames
+
+
+_XML = (
+    b"<!--",
+    b"-->",
+    b"<![CDATA[",
+    b"]]>",
+    b"&#0;",
+    b"&#x41;",
+    b"&lt;",
+    b"xmlns:",
+    b'=""',
+    b"<a/>",
+    b"<!DOCTYPE",
+    b"xsi:nil",
+)
+_RTSP = (
+    *(b"OPTIONS ", b"SETUP ", b"RTSP/1.0", b"RTSP/1.0 200 OK", b"\r\n\r\n", b"CSeq: 1", b"Content-Length: ", b"$\0"),
+    *(b"rtsp://", b"Session: ", b"Transport: ", b":", b" ", b"\r\n "),
+)
+_HEADERS = (
+    *(
+        b"RTP/AVP",
+        b"/TCP",
+        b";",
+        b"=",
+        b"-",
+        b",",
+        b"unicast",
+        b"multicast",
+        b"interleaved=",
+        b"client_port=",
+        b"ssrc=",
+    ),
+    *(b"destination=", b"npt=", b"clock=", b"smpte=", b"now-", b"20240101T000000Z", b"url=", b"seq=", b"rtptime="),
+    *(b"timeout=", b"[::1]", b"%zz", b"?", b"#", b"@", b"trackID=", b'"'),
+)
+_SDP = (
+    *(
+        b"\r\n",
+        b"m=video 0 RTP/AVP 96",
+        b"m=audio 0 RTP/AVP 0",
+        b"a=rtpmap:96 ",
+        b"H264/90000",
+        b"a=fmtp:96 ",
+        b"a=control:",
+    ),
+    *(b"a=framerate:", b"a=range:", b"a=x-dimensions:", b"c=IN IP4 ", b"b=AS:", b"/", b":", b"sprop-parameter-sets="),
+)
+_DIGEST = (
+    *(b"Digest ", b"Basic ", b'realm="realm"', b'nonce="', b'"', b"\\", b", ", b"=", b"qop=auth", b"nc=00000001"),
+    *(
+        b"algorithm=",
+        b"SHA-256",
+        b"MD5-sess",
+        b"SHA-256-sess",
+        b"opaque=",
+        b"stale=true",
+        b'username="admin"',
+        b"response=",
+    ),
+)
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("rtsp_stream", rtsp_stream, (messages.RtspError,), _RTSP),
+        Target("rtsp_headers", rtsp_headers, (messages.RtspError,), _HEADERS),
+        Target("rtsp_tunnel", rtsp_tunnel, (messages.RtspError,), (b"=", b"==", b"\r\n", b"AAAA")),
+        Target(
+            "rtp_interleaved",
+            rtp_interleaved,
+            (),
+            (b"$\0\0\x10\x80\x60", b"$\2\0\x0c\x80\xe0", b"$\1", b"RTSP/1.0 200"),
+        ),
+        Target(
+            "rtp_depacketize",
+            rtp_depacketize,
+            (),
+            (b"\x80\x60", b"\x80\xe0", b"\x90\x60", b"\xa0\x60", b"\x7c\x85", b"\x18"),
+        ),
+        Target("rtcp_compound", rtcp_compound, (), (b"\x80\xc8\0\6", b"\x81\xc9\0\7", b"\x81\xca", b"\x81\xcb\0\1")),
+        Target(
+            "parameter_set", parameter_set, (), (b"\x67", b"\x42\1", b"\0\0\3", b"sprop-sps=", b"sprop-parameter-sets=")
+        ),
+        Target(
+            "jpeg", jpeg, (ValueError,), (b"\xff\xd8", b"\xff\xdb", b"\xff\xc0", b"\xff\xda", b"\xff\xd9", b"\xff\xdd")
+        ),
+        Target("session_description", session_description, (GatewayError,), _SDP),
+        Target("soap", soap, (envelope.EnvelopeError, DecodeError), _XML),
+        Target("digest_server", digest_server, (), _DIGEST),
+        Target("digest_client", digest_client, (), _DIGEST),
+        Target("discovery_datagram", discovery_datagram, (discovery.DiscoveryError,), _XML),
+        Target(
+            "websocket_frames", websocket_frames, (GatewayError,), (b"\x82\x80", b"\x82\xfe", b"\x82\xff", b"\x89\x80")
+        ),
+    )
+}
