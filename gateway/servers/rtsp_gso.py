@@ -1,0 +1,212 @@
+"""Many datagrams with one system call: `sendmmsg` with UDP_SEGMENT (GSO) through ctypes, with plain fall-backs."""
+
+import ctypes
+import errno
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.domain.media import PacketBlock
+
+UDP_SEGMENT: Final = 103
+MAX_SEGMENT: Final = 1452
+"""Payload bytes that fit an Ethernet frame over IPv6 and IPv4; larger packets are left to IP's fragmentation."""
+_MAX_SEGMENTS: Final = 60
+_MAX_RUN: Final = 65_000
+_RUNS: Final = 8
+"""Runs handed over by one call."""
+_UNSUPPORTED: Final = frozenset((errno.EINVAL, errno.EIO, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOPROTOOPT))
+_CONTROL = struct.Struct("@QiiH6x")
+_CONTROL_HEADER: Final = 18
+_MSG_DONTWAIT: Final = int(socket.MSG_DONTWAIT)
+
+Address = tuple[Any, ...]
+"""What a socket takes as address: (host, port), or with flow and scope for IPv6."""
+
+
+class _IoVec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _MsgHdr(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("namelen", ctypes.c_uint32),
+        ("iov", ctypes.c_void_p),
+        ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _MMsgHdr(ctypes.Structure):
+    _fields_ = (("header", _MsgHdr), ("length", ctypes.c_uint))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Consecutive packets of one size, the last one perhaps shorter; a segment of 0 is a single large packet."""
+
+    start: int
+    end: int
+    segment: int
+
+
+class Datagrams:
+    """The packets of one access unit without their interleaved headers, in runs that GSO can cut."""
+
+    __slots__ = ("data", "runs")
+
+    def __init__(self, block: PacketBlock) -> None:
+        view = memoryview(block.data)
+        ends = (*block.offsets[1:], len(block.data))
+        packets = [view[start + 4 : end] for start, end in zip(block.offsets, ends, strict=True)]
+        self.data = b"".join(packets)
+        self.runs = tuple(_runs(list(map(len, packets))))
+
+
+def _runs(sizes: Sequence[int]) -> Iterator[Run]:
+    start = position = segment = count = 0
+    closed = True
+    for size in sizes:
+        fits = not closed and size <= segment and count < _MAX_SEGMENTS and position - start + size <= _MAX_RUN
+        if not fits:
+            if position > start:
+                yield Run(start, position, segment)
+            start, segment, count = position, size if size <= MAX_SEGMENT else 0, 0
+        position += size
+        count += 1
+        closed = size < segment or not segment
+    if position > start:
+        yield Run(start, position, segment)
+
+
+class Destinations:
+    """The addresses that a unit goes to, laid out once for sendmmsg; make a new one when they change."""
+
+    def __init__(self, family: socket.AddressFamily, addresses: Sequence[Address]) -> None:
+        self.addresses = tuple(addresses)
+        names = [_name(family, address) for address in addresses]
+        size = len(names[0]) if names else 0
+        self._names = ctypes.create_string_buffer(b"".join(names))
+        self._vectors = (_IoVec * _RUNS)()
+        self._controls = ctypes.create_string_buffer(_RUNS * _CONTROL.size)
+        self.messages = (_MMsgHdr * (_RUNS * len(names)))()
+        for run in range(_RUNS):
+            for index in range(len(names)):
+                header = self.messages[run * len(names) + index].header
+                header.name = ctypes.addressof(self._names) + index * size
+                header.namelen = size
+                header.iov = ctypes.addressof(self._vectors) + run * ctypes.sizeof(_IoVec)
+                header.iovlen = 1
+                header.control = ctypes.addressof(self._controls) + run * _CONTROL.size
+                header.controllen = _CONTROL.size
+
+    def point(self, base: int, runs: Sequence[Run]) -> int:
+        """Point the messages at the runs of a buffer at address `base`; return how many messages they are."""
+        for index, run in enumerate(runs):
+            vector = self._vectors[index]
+            vector.base = base + run.start
+            vector.length = run.end - run.start
+            _CONTROL.pack_into(
+                self._controls, index * _CONTROL.size, _CONTROL_HEADER, socket.IPPROTO_UDP, UDP_SEGMENT, run.segment
+            )
+        return len(runs) * len(self.addresses)
+
+
+def _name(family: socket.AddressFamily, address: Address) -> bytes:
+    """Return a sockaddr_in or sockaddr_in6."""
+    host, port, flow, scope = (*address, 0, 0)[:4]
+    head = struct.pack("@H", family) + struct.pack("!H", port)
+    if family == socket.AF_INET:
+        return head + socket.inet_aton(host) + bytes(8)
+    return head + struct.pack("!I", flow) + socket.inet_pton(family, host) + struct.pack("@I", scope)
+
+
+class GsoSender:
+    """Sends units to many destinations on one UDP socket in the cheapest way that the system knows."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.dropped = 0
+        """Messages that the system did not take: UDP viewers lose them."""
+        self._sock = sock
+        self._scratch = bytearray(1 << 16)
+        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._scratch))
+        self._sendmmsg = _load_sendmmsg()
+        self._segments = _has_gso(sock)
+
+    def send(self, datagrams: Datagrams, destinations: Destinations) -> None:
+        """Send one unit to every destination; what does not go at once is lost, as UDP may."""
+        if not destinations.addresses:
+            return
+        if self._sendmmsg is None or not self._segments:
+            self._send_singly(datagrams, destinations.addresses)
+            return
+        size = len(datagrams.data)
+        if size > len(self._scratch):
+            self._scratch = bytearray(2 * size)
+            self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._scratch))
+        self._scratch[:size] = datagrams.data
+        for first in range(0, len(datagrams.runs), _RUNS):
+            total = destinations.point(self._base, datagrams.runs[first : first + _RUNS])
+            self._send_many(destinations, total)
+
+    def _send_many(self, destinations: Destinations, total: int) -> None:
+        done = 0
+        while done < total:
+            at = ctypes.byref(destinations.messages, done * ctypes.sizeof(_MMsgHdr))
+            sent = self._sendmmsg(self._sock.fileno(), at, total - done, _MSG_DONTWAIT)
+            if sent <= 0:
+                self._refused(ctypes.get_errno())
+                sent = 1
+            done += sent
+
+    def _refused(self, number: int) -> None:
+        self.dropped += 1
+        if number in _UNSUPPORTED:
+            self._segments = False
+
+    def _send_singly(self, datagrams: Datagrams, addresses: Sequence[Address]) -> None:
+        view = memoryview(datagrams.data)
+        for run in datagrams.runs:
+            for address in addresses:
+                if self._segments:
+                    self._send_run(view[run.start : run.end], run.segment, address)
+                else:
+                    step = run.segment or run.end - run.start
+                    for start in range(run.start, run.end, step):
+                        self._send_one(view[start : min(start + step, run.end)], address)
+
+    def _send_run(self, data: memoryview, segment: int, address: Address) -> None:
+        control = [(socket.IPPROTO_UDP, UDP_SEGMENT, segment.to_bytes(2, "little"))] if segment else []
+        try:
+            self._sock.sendmsg([data], control, 0, address)
+        except OSError as error:
+            self._refused(error.errno or 0)
+
+    def _send_one(self, data: memoryview, address: Address) -> None:
+        try:
+            self._sock.sendto(data, address)
+        except OSError:
+            self.dropped += 1
+
+
+def _load_sendmmsg() -> Any:  # noqa: ANN401 - a C function, or None where the C library has none
+    try:
+        function = ctypes.CDLL(None, use_errno=True).sendmmsg
+    except (OSError, AttributeError):
+        return None
+    function.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+    function.restype = ctypes.c_int
+    return function
+
+
+def _has_gso(sock: socket.socket) -> bool:
+    try:
+        sock.getsockopt(socket.IPPROTO_UDP, UDP_SEGMENT)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,316 @@
+"""What each RTSP method does (RFC 2326 §10)."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from socket import AF_INET, AF_INET6, AddressFamily
+from typing import Final, Protocol
+
+from gateway.domain.access import AccessClass, Account, may
+from gateway.domain.media import StreamDescription
+from gateway.protocols import sdp
+from gateway.protocols.rtsp import headers, ranges, transport, url
+from gateway.protocols.rtsp.messages import VERSION, Headers, Request, Response, RtspError
+from gateway.protocols.rtsp.transport import Lower, Transport
+from gateway.servers.rtsp_hub import Start
+from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
+from gateway.servers.rtsp_sender_udp import UdpPorts
+from gateway.servers.rtsp_session import Carrier, Session, Sessions, udp_viewer
+from gateway.services.streams import LiveStream
+
+METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER")
+_PUBLIC: Final = ("Public", ", ".join(METHODS))
+
+
+class Peer(Carrier, Protocol):
+    """The connection that a request came over."""
+
+    account: Account | None
+    """Who authenticated last."""
+
+    @property
+    def address(self) -> str:
+        """The peer's IP address."""
+        ...
+
+    @property
+    def local_address(self) -> str:
+        """Our IP address on this connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response, and what to do once it has been sent."""
+
+    response: Response
+    then: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    request: Request
+    target: url.Target
+    peer: Peer
+    user: str
+
+
+class Requests:
+    """Answers requests; it owns no connection."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        authenticator: Authenticator,
+        sessions: Sessions,
+        options: RtspOptions,
+        ports: dict[AddressFamily, UdpPorts],
+        multicast: MulticastGroups | None,
+        utc_ns: Callable[[], int],
+    ) -> None:
+        self._streams = streams
+        self._authenticator = authenticator
+        self._sessions = sessions
+        self._options = options
+        self._ports = ports
+        self._multicast = multicast
+        self._utc_ns = utc_ns
+        self._methods: dict[str, Callable[[_Call], Answer]] = {
+            "OPTIONS": self._options_method,
+            "DESCRIBE": self._describe,
+            "SETUP": self._setup,
+            "PLAY": self._play,
+            "PAUSE": self._pause,
+            "TEARDOWN": self._teardown,
+            "GET_PARAMETER": self._get_parameter,
+            "SET_PARAMETER": self._set_parameter,
+        }
+
+    def answer(self, request: Request, peer: Peer) -> Answer:
+        """Return the answer to a request; a refusal is an answer too."""
+        try:
+            answer = self._dispatch(request, peer)
+        except RtspError as error:
+            return Answer(refusal(replace_cseq(error, request.cseq)))
+        pairs = (("CSeq", request.cseq), *answer.response.headers)
+        return replace(answer, response=replace(answer.response, headers=Headers(pairs)))
+
+    def _dispatch(self, request: Request, peer: Peer) -> Answer:
+        if request.version != VERSION:
+            raise RtspError(505, f"version {request.version!r} is not {VERSION}")
+        if not request.cseq.isdigit():
+            raise RtspError(400, "the request has no CSeq")
+        method = self._methods.get(request.method)
+        if method is None:
+            raise RtspError(501, f"method {request.method!r} is not implemented", headers=[_PUBLIC])
+        user = "" if request.method == "OPTIONS" else self._admit(request, peer)
+        unknown = [
+            tag
+            for name in ("Require", "Proxy-Require")
+            for tag in request.headers.tokens(name)
+            if tag not in self._options.supported
+        ]
+        if unknown:
+            unsupported = ("Unsupported", ", ".join(unknown))
+            raise RtspError(551, f"option {unknown[0]!r} is not supported", headers=[unsupported])
+        return method(_Call(request, url.parse(request.uri), peer, user))
+
+    def _admit(self, request: Request, peer: Peer) -> str:
+        authorization = request.headers.get("Authorization") or None
+        found = self._authenticator.admit(peer.address, request.method, authorization, request.uri)
+        if not isinstance(found, Account):
+            if found.blocked:
+                raise RtspError(403, "too many failed logins came from this address")
+            challenges = [("WWW-Authenticate", challenge) for challenge in found.challenges]
+            raise RtspError(401, "the request needs a login", headers=challenges)
+        if not may(found.level, AccessClass.READ_MEDIA):
+            raise RtspError(403, f"user {found.name!r} may not see media")
+        peer.account = found
+        return found.name
+
+    def _options_method(self, call: _Call) -> Answer:
+        """Anybody may ask what is possible; only a connection that has logged in keeps its session alive so."""
+        identifier = call.request.headers.get("Session")
+        if identifier and call.peer.account is not None:
+            self._sessions.find(headers.parse_session(identifier).id, call.peer.account.name)
+        return _ok(_PUBLIC)
+
+    def _describe(self, call: _Call) -> Answer:
+        accepted = [kind.partition(";")[0].strip().lower() for kind in call.request.headers.tokens("Accept")]
+        if accepted and not {"application/sdp", "application/*", "*/*"}.intersection(accepted):
+            raise RtspError(406, f"none of {', '.join(accepted)[:80]!r} can describe a stream; application/sdp can")
+        _, description = self._stream(call.target.path)
+        groups: tuple[sdp.MulticastTarget, ...] = ()
+        if self._multicast and "multicast" in call.target.query.lower():
+            groups = self._multicast.targets(call.target.path, len(description.tracks))
+        body = sdp.serialize(
+            description,
+            session_name=call.target.path,
+            session_id=zlib.crc32(call.target.path.encode()),
+            version=1,
+            multicast=groups,
+        )
+        answer = _ok(("Content-Type", "application/sdp"), ("Content-Base", f"{call.target.base}/"))
+        return replace(answer, response=replace(answer.response, body=body))
+
+    def _stream(self, path: str) -> tuple[LiveStream, StreamDescription]:
+        stream = self._streams.stream(path)
+        if stream is None:
+            raise RtspError(404, f"there is no stream {path[:80]!r}")
+        description = self._streams.description(path)
+        if description is None or not description.tracks:
+            raise RtspError(503, f"stream {path!r} has not been seen yet")
+        return stream, description
+
+    def _setup(self, call: _Call) -> Answer:
+        stream, description = self._stream(call.target.path)
+        offered = transport.parse(call.request.headers.get("Transport"))
+        chosen = self._choose(call, offered, len(description.tracks))
+        identifier = call.request.headers.get("Session")
+        if identifier:
+            session = self._sessions.find(headers.parse_session(identifier).id, call.user)
+        else:
+            session = self._sessions.create(stream, description, call.user, call.peer.address, call.peer)
+        try:
+            self._check_connection(session, call.peer, chosen)
+            track, chosen = session.machine.setup(call.target.path, call.target.track, chosen)
+        except RtspError as error:
+            if not identifier:
+                self._sessions.end(session, error.message)
+            raise
+        granted = self._grant(session, track, chosen, call.peer)
+        session.machine.transports[track] = granted
+        return _ok(("Transport", transport.serialize(granted)), self._session_header(session))
+
+    def _choose(self, call: _Call, offered: tuple[Transport, ...], tracks: int) -> Transport:
+        """Return the client's first alternative that can be served."""
+        for candidate in offered:
+            if candidate.profile != "RTP/AVP" or candidate.mode not in ("", "PLAY"):
+                continue
+            if candidate.lower is Lower.TCP:
+                return Transport(Lower.TCP, interleaved=candidate.interleaved)
+            if candidate.multicast:
+                if self._multicast and AF_INET in self._ports and self._multicast.targets(call.target.path, tracks):
+                    return Transport(Lower.UDP, multicast=True)
+            elif candidate.client_port and _family(call.peer.address) in self._ports:
+                return Transport(Lower.UDP, client_port=candidate.client_port)
+        wanted = call.request.headers.get("Transport")
+        raise RtspError(461, f"no transport of {wanted[:120]!r} is supported")
+
+    @staticmethod
+    def _check_connection(session: Session, peer: Peer, chosen: Transport) -> None:
+        if chosen.lower is Lower.TCP and any(other is not session and other.interleaved for other in peer.sessions):
+            raise RtspError(461, "this connection already carries the media of another session")
+
+    def _grant(self, session: Session, track: int, chosen: Transport, peer: Peer) -> Transport:
+        """Bind a track to the connection, to UDP addresses or to its group."""
+        if session.carrier is not peer:
+            session.carrier.sessions.discard(session)
+            peer.sessions.add(session)
+            session.carrier = peer
+        if chosen.lower is Lower.TCP:
+            return chosen
+        if chosen.multicast:
+            return self._grant_group(session, track)
+        ports = self._ports[_family(peer.address)]
+        rtp, rtcp = chosen.client_port or (0, 0)
+        session.viewer = udp_viewer(session, ports, {track: ((peer.address, rtp), (peer.address, rtcp))})
+        return replace(chosen, server_port=ports.ports)
+
+    def _grant_group(self, session: Session, track: int) -> Transport:
+        assert self._multicast is not None  # noqa: S101 - only then was multicast chosen
+        targets = self._multicast.targets(session.machine.path, session.machine.tracks)
+        addresses = {
+            index: ((target.address, target.port), (target.address, target.port + 1))
+            for index, target in enumerate(targets)
+        }
+        session.viewer = udp_viewer(session, self._ports[AF_INET], addresses)
+        session.group = True
+        target = targets[track]
+        return Transport(
+            multicast=True, destination=target.address, port=(target.port, target.port + 1), ttl=target.ttl
+        )
+
+    def _play(self, call: _Call) -> Answer:
+        session = self._session(call)
+        if wanted := call.request.headers.get("Range"):
+            ranges.parse(wanted)
+        began = session.machine.play(call.target.path, call.target.track)
+        extra = [("Scale", "1")] if "Scale" in call.request.headers else []
+        if not began:
+            return _ok(self._session_header(session), ("Range", str(ranges.ClockRange(self._utc_ns()))), *extra)
+        start = session.hub.start(session.machine.transports, session.played_ns)
+        if session.group:
+            start = Start((), waiting=False)
+        first_ns = min((unit.utc_ns for unit in start.units), default=self._utc_ns())
+        if info := _rtp_info(session, start, call.target.base):
+            extra.append(("RTP-Info", info))
+        answer = _ok(self._session_header(session), ("Range", str(ranges.ClockRange(first_ns))), *extra)
+        return replace(answer, then=lambda: self._sessions.play(session, start))
+
+    def _pause(self, call: _Call) -> Answer:
+        session = self._session(call)
+        if session.machine.pause(call.target.path, call.target.track):
+            self._sessions.stop(session)
+        return _ok(self._session_header(session))
+
+    def _teardown(self, call: _Call) -> Answer:
+        session = self._session(call)
+        session.machine.teardown(call.target.path, call.target.track)
+        self._sessions.end(session, "TEARDOWN", bye=False)
+        return _ok()
+
+    def _get_parameter(self, call: _Call) -> Answer:
+        """Mostly a keep-alive; no parameter has a value here, so none is returned."""
+        return self._keep_alive(call)
+
+    def _set_parameter(self, call: _Call) -> Answer:
+        if call.request.body.strip():
+            name = call.request.body.strip().partition(b":")[0][:80].decode("utf-8", "replace")
+            raise RtspError(451, f"parameter {name!r} is not known")
+        return self._keep_alive(call)
+
+    def _keep_alive(self, call: _Call) -> Answer:
+        if "Session" not in call.request.headers:
+            return _ok()
+        return _ok(self._session_header(self._session(call)))
+
+    def _session(self, call: _Call) -> Session:
+        value = call.request.headers.get("Session")
+        if not value:
+            raise RtspError(454, f"{call.request.method} needs a session")
+        return self._sessions.find(headers.parse_session(value).id, call.user)
+
+    def _session_header(self, session: Session) -> tuple[str, str]:
+        return "Session", str(headers.SessionHeader(session.id, self._options.session_timeout))
+
+
+def refusal(error: RtspError) -> Response:
+    """Return the response that refuses a message; its body is the error's sentence."""
+    pairs = [("CSeq", error.cseq)] if error.cseq else []
+    pairs += [*error.headers, ("Content-Type", "text/plain; charset=utf-8")]
+    return Response(error.status, Headers(pairs), error.message.encode())
+
+
+def replace_cseq(error: RtspError, cseq: str) -> RtspError:
+    """Return an error with the CSeq of the request that it refuses."""
+    return RtspError(error.status, error.message, headers=error.headers, cseq=cseq, fatal=error.fatal)
+
+
+def _ok(*pairs: tuple[str, str]) -> Answer:
+    return Answer(Response(200, Headers(pairs)))
+
+
+def _family(address: str) -> AddressFamily:
+    return AF_INET6 if ":" in address else AF_INET
+
+
+def _rtp_info(session: Session, start: Start, base: str) -> str:
+    """Return RTP-Info with the first packet of each track that is known (RFC 2326 §12.33)."""
+    infos = []
+    for track in sorted(session.machine.transports):
+        unit = start.first(track)
+        if unit is not None:
+            sequence = int.from_bytes(unit.packets.data[6:8], "big")
+            infos.append(headers.RtpInfo(url.control(base, track), sequence, unit.rtp_time & 0xFFFFFFFF))
+    return headers.serialize_rtp_info(infos)

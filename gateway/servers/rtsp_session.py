@@ -1,0 +1,255 @@
+"""The sessions of the RTSP server: what each plays, how it gets it, and when it ends."""
+
+import logging
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.domain.media import StreamDescription
+from gateway.protocols.rtsp.messages import RtspError
+from gateway.protocols.rtsp.session import SessionMachine, State
+from gateway.protocols.rtsp.transport import Lower, Transport
+from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_gso import Address
+from gateway.servers.rtsp_hub import Framing, Start, StreamHub
+from gateway.servers.rtsp_sender_tcp import TcpSender
+from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
+from gateway.services.streams import LiveStream
+
+_log = logging.getLogger(__name__)
+
+
+class Carrier(Protocol):
+    """The connection that carries interleaved media."""
+
+    sender: TcpSender
+    websocket: bool
+    sessions: set["Session"]
+    """Those whose last SETUP came over it."""
+
+    def end(self, reason: str) -> None:
+        """Close after what is queued has been sent."""
+        ...
+
+    def send_buffer(self, size: int) -> None:
+        """Ask for a send buffer in the kernel, in bytes."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One RTSP session."""
+
+    id: str
+    user: str
+    address: str
+    hub: StreamHub
+    machine: SessionMachine
+    carrier: Carrier
+    """The connection of the last SETUP; interleaved media goes with it and ends with it."""
+    created: float
+    deadline: float
+    viewer: UdpViewer | None = None
+    group: bool = False
+    """Shares a multicast group with other sessions."""
+    played_ns: int = 0
+    """Capture time of the newest unit before a PAUSE: PLAY must not repeat anything up to it."""
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether media goes over the RTSP connection."""
+        return any(transport.lower is Lower.TCP for transport in self.machine.transports.values())
+
+    @property
+    def playing(self) -> bool:
+        """Whether media is sent."""
+        return self.machine.state is State.PLAYING
+
+    def describe_transport(self) -> str:
+        """Say how media is sent, for the log."""
+        kind = "TCP" if self.interleaved else "multicast" if self.group else "UDP"
+        return f"{kind} in WebSocket" if self.interleaved and self.carrier.websocket else kind
+
+
+class Groups:
+    """Multicast groups in use: one more UDP viewer of a stream, for as long as any session wants it."""
+
+    def __init__(self) -> None:
+        self._members: dict[StreamHub, set[Session]] = {}
+        self._viewers: dict[StreamHub, UdpViewer] = {}
+
+    def join(self, session: Session, viewer: UdpViewer) -> None:
+        """Add a session; the first one of a stream has its group sent, with all tracks that have a group."""
+        members = self._members.setdefault(session.hub, set())
+        members.add(session)
+        if session.hub not in self._viewers:
+            self._viewers[session.hub] = viewer
+            session.hub.add_udp(viewer, Start((), waiting=False))
+
+    def leave(self, session: Session) -> bool:
+        """Remove a session; tell whether it was the last one, so that nothing is sent any more."""
+        members = self._members.get(session.hub, set())
+        members.discard(session)
+        if members or session.hub not in self._viewers:
+            return False
+        del self._members[session.hub]
+        session.hub.remove_udp(self._viewers.pop(session.hub))
+        return True
+
+
+@dataclass(eq=False)
+class Sessions:
+    """All sessions and the hubs of the streams that they are about."""
+
+    clock: Clock
+    timeout: float
+    limit: int
+    groups: Groups = field(default_factory=Groups)
+
+    def __post_init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._hubs: dict[LiveStream, StreamHub] = {}
+        self._by_address: dict[tuple[str, int], Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions.values()))
+
+    def create(
+        self, stream: LiveStream, description: StreamDescription, user: str, address: str, carrier: Carrier
+    ) -> Session:
+        """Open a session of a stream. Raises RtspError (453) when there are too many."""
+        if len(self._sessions) >= self.limit:
+            raise RtspError(453, f"there are already {self.limit} sessions")
+        hub = self._hubs.get(stream)
+        if hub is None:
+            hub = self._hubs[stream] = StreamHub(stream, description, self.clock, self._changed)
+        now = self.clock.monotonic()
+        machine = SessionMachine(stream.path, len(hub.description.tracks))
+        session = Session(
+            secrets.token_hex(12), user, address, hub, machine, carrier, created=now, deadline=now + self.timeout
+        )
+        self._sessions[session.id] = session
+        hub.sessions.add(session.id)
+        carrier.sessions.add(session)
+        return session
+
+    def find(self, identifier: str, user: str) -> Session:
+        """Return a user's session and keep it alive. Raises RtspError (454), also for another user's."""
+        session = self._sessions.get(identifier)
+        if session is None or session.user != user:
+            raise RtspError(454, f"session {identifier[:40]!r} is not known")
+        self.touch(session)
+        return session
+
+    def lost(self, carrier: Carrier, reason: str) -> None:
+        """End what a closed connection carried; a session over UDP may go on without it until its time-out."""
+        for session in tuple(carrier.sessions):
+            if session.interleaved or not session.machine.transports:
+                self.end(session, reason, bye=False)
+
+    def touch(self, session: Session) -> None:
+        """Note a sign of life."""
+        session.deadline = self.clock.monotonic() + self.timeout
+
+    def heard(self, address: str, port: int) -> None:
+        """Note RTCP from a UDP viewer."""
+        session = self._by_address.get((address, port))
+        if session is not None:
+            self.touch(session)
+
+    def play(self, session: Session, start: Start) -> None:
+        """Begin to send. The session's machine is already in state Playing."""
+        if session.viewer is None:
+            session.carrier.send_buffer(_buffer_size(session.hub.description))
+            session.hub.add_tcp(session.carrier.sender, framing(session), start)
+        elif session.group:
+            self.groups.join(session, session.viewer)
+        else:
+            session.hub.add_udp(session.viewer, start)
+            for address, port, *_ in session.viewer.rtcp.values():
+                self._by_address[address, port] = session
+
+    def stop(self, session: Session) -> bool:
+        """Stop sending; tell whether the viewers of this session have nothing more to expect."""
+        session.played_ns = session.hub.newest_ns()
+        if session.viewer is None:
+            session.hub.remove_tcp(session.carrier.sender, framing(session))
+        elif session.group:
+            return self.groups.leave(session)
+        else:
+            session.hub.remove_udp(session.viewer)
+            for address, port, *_ in session.viewer.rtcp.values():
+                self._by_address.pop((address, port), None)
+        return True
+
+    def end(self, session: Session, reason: str, *, bye: bool = True) -> None:
+        """End a session and free what it held; `bye` tells the viewer so by RTCP."""
+        if self._sessions.pop(session.id, None) is None:
+            return
+        if session.playing and self.stop(session) and bye:
+            self._send_bye(session)
+        hub = session.hub
+        session.carrier.sessions.discard(session)
+        hub.sessions.discard(session.id)
+        if not hub.sessions:
+            hub.close()
+            self._hubs.pop(hub.stream, None)
+        _log.info(
+            "RTSP session of %r at %s: %s over %s for %.1f s; %s",
+            session.user,
+            session.address,
+            session.machine.path,
+            session.describe_transport(),
+            self.clock.monotonic() - session.created,
+            reason,
+        )
+
+    def sweep(self) -> None:
+        """End the sessions that showed no sign of life; a connection that carries media is one."""
+        now = self.clock.monotonic()
+        for session in self:
+            if now >= session.deadline and not (session.playing and session.interleaved):
+                self.end(session, f"no sign of life for {self.timeout:.0f} s")
+
+    def _changed(self, hub: StreamHub) -> None:
+        """The stream's tracks are no longer what was announced: viewers must ask again."""
+        for session in self:
+            if session.hub is hub:
+                self.end(session, "the stream's tracks changed")
+                session.carrier.end("the stream's tracks changed")
+
+    def _send_bye(self, session: Session) -> None:
+        for track in session.machine.transports:
+            packet = session.hub.bye(track)
+            if session.viewer is not None and packet:
+                session.viewer.ports.send_rtcp(packet, session.viewer.rtcp[track])
+            elif packet:
+                session.carrier.sender.reply(framing(session).frame_rtcp(track, packet) or b"")
+
+
+def framing(session: Session) -> Framing:
+    """Return how an interleaved session wants its packets."""
+    transports: dict[int, Transport] = session.machine.transports
+    channels = tuple(
+        transports[track].interleaved if track in transports else None for track in range(session.machine.tracks)
+    )
+    return Framing(channels, session.carrier.websocket)
+
+
+def udp_viewer(session: Session, ports: UdpPorts, addresses: dict[int, tuple[Address, Address]]) -> UdpViewer:
+    """Return a viewer with the RTP and RTCP addresses of each track, added to those that the session has."""
+    known = session.viewer or UdpViewer(ports, {}, {})
+    for track, (rtp, rtcp) in addresses.items():
+        known.rtp[track] = rtp
+        known.rtcp[track] = rtcp
+    return known
+
+
+def _buffer_size(description: StreamDescription) -> int:
+    """Return a kernel buffer of about a second of media, in bytes."""
+    bitrates = (track.video.bitrate if track.video else 64_000 for track in description.tracks)
+    return min(max(sum(bitrates) // 8, 128 * 1024), 1024 * 1024)
