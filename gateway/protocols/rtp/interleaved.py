@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 BUFFER_SIZE: Final = 512 * 1024
-MAX_MESSAGE: Final = 128 * 1024
+MAX_MESSAGE: Final = 64 * 1024
 """An RTSP message, its body included, must not be longer."""
 
 _DOLLAR: Final = 0x24

@@ -1,0 +1,210 @@
+"""One connection to a camera: aiortsp's requests and answers, with our own bytes, credentials and leniency."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+
+from aiortsp.rtsp.connection import RTSPConnection  # type: ignore[import-untyped]
+from aiortsp.rtsp.errors import RTSPError, RTSPResponseError, RTSPTimeoutError  # type: ignore[import-untyped]
+from aiortsp.rtsp.parser import RTSPRequest, RTSPResponse  # type: ignore[import-untyped]
+
+from gateway.domain.access import Secret
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.protocols.http_auth import DigestClient
+from gateway.protocols.rtp.interleaved import InterleavedStream
+from gateway.sdk.clock import Clock
+from gateway_rtsp import replies
+from gateway_rtsp.replies import Reply
+from gateway_rtsp.url import CameraUrl, redacted
+
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_ANSWERED: Final = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE", "REDIRECT", "TEARDOWN"})
+
+_library_log = logging.getLogger(f"{__name__}.aiortsp")
+_library_log.setLevel(logging.WARNING)  # at debug it would write credentials
+
+
+class Redirected(Exception):  # noqa: N818 - no failure
+    """The camera sends us elsewhere."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(redacted(location))
+        self.location = location
+
+
+class CameraConnection(RTSPConnection):  # type: ignore[misc]
+    """Requests to one camera. `ended` is called once, with the reason, when the connection is of no more use."""
+
+    def __init__(
+        self,
+        url: CameraUrl,
+        *,
+        clock: Clock,
+        timeout: float,
+        tls: ssl.SSLContext | None,
+        digest_only: bool,
+        ended: Callable[[Exception], None],
+    ) -> None:
+        super().__init__(url.host, url.port, logger=_library_log, ssl=tls, timeout=timeout)
+        self.stream = InterleavedStream(self._message)
+        self.after_media: Callable[[], None] | None = None
+        """Called after each read, once there are media."""
+        self._url = url
+        self._wire = _Wire(self, clock)
+        self._ended = ended
+        self._credentials: _Credentials | None = None
+        if url.username or url.password:
+            self._credentials = _Credentials(url.username, url.password or Secret(""), digest_only=digest_only)
+
+    async def prepare(self) -> None:
+        """Connect. Raises GatewayError (UNAVAILABLE)."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.default_timeout):
+                await loop.create_connection(lambda: self._wire, self.host, self.port, ssl=self.ssl)
+        except TimeoutError:
+            self._unavailable(f"does not answer within {self.default_timeout:g} s")
+        except ssl.SSLCertVerificationError as error:
+            self._unavailable(f"has a certificate that can't be verified: {error.verify_message}", error)
+        except OSError as error:
+            self._unavailable(f"can't be reached: {error.strerror or error}", error)
+
+    async def request(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Reply:
+        """Send a request and return the answer, whatever its status but 401 and 403.
+
+        Raises GatewayError: UNAUTHENTICATED when credentials are refused or missing, else UNAVAILABLE.
+        """
+        if not self.running:
+            self._unavailable("closed the connection")
+        try:
+            response = await self.send_request(method, url, dict(headers or {}))
+        except RTSPResponseError as error:
+            response = error.response
+        except RTSPTimeoutError:
+            self._unavailable(f"does not answer {method} within {self.default_timeout:g} s")
+        except RTSPError as error:
+            self._unavailable("closed the connection", error)
+        if response.status in (_UNAUTHORIZED, _FORBIDDEN):
+            self._refused()
+        first = {name: value[0] if isinstance(value, list) else value for name, value in response.headers.items()}
+        return Reply(response.status, response.status_msg, first, response.data)
+
+    def write_frame(self, channel: int, data: bytes) -> None:
+        """Send an interleaved packet."""
+        if self.running:
+            self.send_binary(channel, data)
+
+    def local_address(self) -> str:
+        """Return the address that we have towards the camera."""
+        return str(self._transport.get_extra_info("sockname")[0])
+
+    def peer_address(self) -> str:
+        """Return the camera's address."""
+        return str(self._transport.get_extra_info("peername")[0])
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport: Any = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what is waiting for an answer."""
+        self._transport = None
+        reason = f": {exc}" if exc else ""
+        lost = GatewayError(ErrorKind.UNAVAILABLE, f"camera {self._url.name} closed the connection{reason}")
+        lost.__cause__ = exc
+        for waiting in self.active_requests.values():
+            if not waiting.done():
+                waiting.set_exception(RTSPError(str(lost)))
+        self._ended(lost)
+
+    def handle_401(self, resp: RTSPResponse) -> bool:
+        """Tell whether the request is worth repeating with credentials."""
+        if self._credentials is None:
+            return False
+        self._auth = self._credentials
+        return self._credentials.handle_401(resp.headers)
+
+    def on_request(self, request: RTSPRequest) -> None:
+        """Answer a request of the camera."""
+        if request.method not in _ANSWERED:
+            self.send_response(request, 501, "Not Implemented")
+            return
+        self.send_response(request, 200, "OK")
+        if request.method == "REDIRECT":
+            self._ended(Redirected(str(request.headers.get("location", ""))))
+        elif request.method == "TEARDOWN":
+            self._ended(GatewayError(ErrorKind.UNAVAILABLE, f"camera {self._url.name} ended the session"))
+
+    def _message(self, raw: bytes) -> None:
+        message = replies.normalized(raw, next(iter(self.active_requests), -1))
+        if message is None:
+            return
+        for parsed in self.parser.parse(message):
+            if parsed.type == "request":
+                self.on_request(parsed)
+            elif (waiting := self.active_requests.get(parsed.cseq)) and not waiting.done():
+                waiting.set_result(parsed)
+
+    def _refused(self) -> NoReturn:
+        name = self._url.name
+        if self._credentials is None:
+            raise GatewayError(ErrorKind.UNAUTHENTICATED, f"camera {name} asks for a user and password; none is set")
+        user = self._url.username
+        raise GatewayError(ErrorKind.UNAUTHENTICATED, f"camera {name} refuses user {user!r} or the password")
+
+    def _unavailable(self, what: str, cause: Exception | None = None) -> NoReturn:
+        raise GatewayError(ErrorKind.UNAVAILABLE, f"camera {self._url.name} {what}") from cause
+
+
+class _Wire(asyncio.BufferedProtocol):
+    """Reads straight into the receive buffer."""
+
+    def __init__(self, connection: CameraConnection, clock: Clock) -> None:
+        self._connection = connection
+        self._stream = connection.stream
+        self._utc_ns = clock.utc_ns
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._connection.connection_made(transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - as much as there is room for
+        return self._stream.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._stream.received(nbytes, self._utc_ns())
+        if self._connection.after_media is not None:
+            self._connection.after_media()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+
+
+class _Credentials:
+    """What aiortsp calls an authentication, with our own Digest."""
+
+    def __init__(self, username: str, password: Secret, *, digest_only: bool) -> None:
+        self._client = DigestClient(username, password)
+        self._digest_only = digest_only
+
+    def handle_401(self, headers: Mapping[str, Any]) -> bool:
+        given = headers.get("www-authenticate", [])
+        values = [given] if isinstance(given, str) else list(given)
+        if self._digest_only:
+            values = [value for value in values if value.lower().startswith("digest")]
+        return self._client.challenged(values)
+
+    def handle_ok(self, headers: Mapping[str, Any]) -> None:
+        """Nothing to learn."""
+
+    def make_auth(self, method: str, url: str, headers: dict[str, str]) -> None:
+        authorization = self._client.authorization(method, url)
+        if authorization is not None:
+            headers["Authorization"] = authorization

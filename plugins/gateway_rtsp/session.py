@@ -1,0 +1,280 @@
+"""One RTSP session with a camera, from OPTIONS to TEARDOWN (RFC 2326)."""
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.media import MediaKind
+from gateway.protocols import sdp
+from gateway.sdk.clock import Clock
+from gateway.sdk.driver import MediaSink
+from gateway_rtsp import description, replies, url
+from gateway_rtsp.connection import CameraConnection, Redirected
+from gateway_rtsp.description import Description
+from gateway_rtsp.media import FLUSH_NS, SessionMedia
+from gateway_rtsp.replies import Reply
+from gateway_rtsp.udp import Peer, UdpPair
+from gateway_rtsp.url import CameraUrl
+
+MAX_TRACKS: Final = 8
+FIRST_MEDIA_SECONDS: Final = 10.0
+"""A camera may need so long to start its encoder."""
+TEARDOWN_SECONDS: Final = 0.5
+_REPORT_SECONDS: Final = 5.0
+_LONGEST_KEEP_ALIVE: Final = 30.0
+_CHECKS: Final = 5
+"""How often silence is looked for within the time-out."""
+_NS: Final = 1_000_000_000
+_ID_BITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How to talk to the camera."""
+
+    udp: bool
+    connect_timeout: float
+    media_timeout: float
+    tls: ssl.SSLContext | None
+    digest_only: bool
+    """Never Basic: the camera was named by another host."""
+
+
+@dataclass(slots=True)
+class _Setup:
+    """One track that was set up."""
+
+    media: sdp.Media
+    transport: replies.SetupTransport
+    channels: tuple[int, int]
+    udp: UdpPair | None
+
+
+class Session:
+    """Plays one URL into a sink. `run` ends only by an exception: GatewayError or Redirected."""
+
+    def __init__(self, camera: CameraUrl, options: SessionOptions, clock: Clock, sink: MediaSink) -> None:
+        self._camera = camera
+        self._options = options
+        self._clock = clock
+        self._sink = sink
+        self._connection = CameraConnection(
+            camera,
+            clock=clock,
+            timeout=options.connect_timeout,
+            tls=options.tls,
+            digest_only=options.digest_only,
+            ended=self._end,
+        )
+        self._ended: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        self._base = camera.target
+        self._id = ""
+        self._timeout = replies.DEFAULT_TIMEOUT
+        self._methods: frozenset[str] = frozenset()
+        self._setups: list[_Setup] = []
+        self._media: SessionMedia | None = None
+        self._ssrc = secrets.randbits(_ID_BITS)
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> NoReturn:
+        """Connect, play and stay until the camera is lost."""
+        try:
+            await self._connection.prepare()
+            media = await self._start()
+            await self._first_of(self._keep_alive(), self._watch(media), self._report(media))
+        finally:
+            await self._close()
+        raise AssertionError("a session ends by an exception")
+
+    async def _start(self) -> SessionMedia:
+        options = await self._request("OPTIONS", self._camera.target)
+        self._methods = replies.methods(options.headers.get("public", "")) if options.ok else frozenset()
+        await self._set_up(await self._describe())
+        media = self._media = self._wire_up()
+        reply = await self._request("PLAY", self._base, {"Range": "npt=0.000-"})
+        self._check(reply, "PLAY")
+        media.begin()
+        return media
+
+    async def _describe(self) -> sdp.SessionDescription:
+        reply = await self._request("DESCRIBE", self._camera.target, {"Accept": "application/sdp"})
+        self._check(reply, "DESCRIBE")
+        try:
+            found = sdp.parse(reply.body)
+        except GatewayError as error:
+            self._fail(f"can't be understood: {error.message}")
+        headers = reply.headers
+        self._base = url.base_url(
+            self._camera.target, headers.get("content-base", ""), headers.get("content-location", ""), found.control
+        )
+        return found
+
+    async def _set_up(self, found: sdp.SessionDescription) -> None:
+        """Set up every media that we can receive; the first video, or else the first media, must succeed."""
+        medias = [media for media in found.medias if "sendonly" not in media.attributes][:MAX_TRACKS]
+        if not medias:
+            self._fail("offers no media to receive")
+        main = next((media for media in medias if media.kind is MediaKind.VIDEO), medias[0])
+        for media in medias:
+            reply = await self._set_up_one(media)
+            if media is main:
+                self._check(reply, "SETUP")
+
+    async def _set_up_one(self, media: sdp.Media) -> Reply:
+        udp = UdpPair(self._connection.local_address()) if self._options.udp else None
+        wanted = 2 * len(self._setups)
+        if udp:
+            offer = f"RTP/AVP;unicast;client_port={udp.ports[0]}-{udp.ports[1]}"
+        else:
+            offer = f"RTP/AVP/TCP;unicast;interleaved={wanted}-{wanted + 1}"
+        try:
+            reply = await self._request("SETUP", url.control_url(self._base, media.control), {"Transport": offer})
+        except BaseException:
+            if udp:
+                udp.close()
+            raise
+        if not reply.ok:
+            if udp:
+                udp.close()
+            return reply
+        if header := reply.headers.get("session"):
+            self._id, self._timeout = replies.session(header)
+        transport = replies.transport(reply.headers.get("transport", ""))
+        self._setups.append(_Setup(media, transport, transport.channels or (wanted, wanted + 1), udp))
+        return reply
+
+    def _wire_up(self) -> SessionMedia:
+        """Lead the packets of every track to its assembler."""
+        tracks = tuple(description.track(setup.media) for setup in self._setups)
+        rates = tuple(description.declared_frame_rate(setup.media) for setup in self._setups)
+        media = SessionMedia(Description(tracks, rates), self._sink)
+        stream = self._connection.stream
+        for setup in self._setups:
+            if setup.udp:
+                track = media.add(setup.udp.buffer.buffer)
+                setup.udp.start(track, self._peer(setup.transport), self._clock, self._after_media)
+            else:
+                track = media.add(stream.buffer)
+                stream.receivers[setup.channels[0]] = track.assembler.add
+                stream.receivers[setup.channels[1]] = track.rtcp_frame
+        if not self._options.udp:
+            stream.holder = media
+            self._connection.after_media = self._after_media
+        return media
+
+    def _peer(self, transport: replies.SetupTransport) -> Peer:
+        address = self._connection.peer_address()
+        hosts = frozenset({address, transport.source or address})
+        return Peer(hosts, (address, transport.server_ports[1]) if transport.server_ports else None)
+
+    def _after_media(self) -> None:
+        """Start the timer that ends frames which their camera does not mark."""
+        if self._timer is None and self._media is not None and self._media.needs_timer():
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_NS / _NS, self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        if self._media is not None:
+            self._media.flush(self._clock.utc_ns())
+            self._after_media()
+
+    async def _keep_alive(self) -> None:
+        """Show the camera in time that we are still there, by the method that it knows."""
+        method = "GET_PARAMETER" if "GET_PARAMETER" in self._methods else "OPTIONS"
+        while True:
+            await self._clock.sleep(min(self._timeout / 2, _LONGEST_KEEP_ALIVE))
+            try:
+                reply = await self._request(method, self._base)
+            except GatewayError as error:
+                if error.kind is ErrorKind.UNAUTHENTICATED or not self._connection.running:
+                    raise
+                continue  # some never answer while they play; whether media come is what counts
+            if reply.status == 454:  # noqa: PLR2004 - Session Not Found
+                self._fail("has forgotten the session")
+            if not reply.ok and method != "OPTIONS":
+                method = "OPTIONS"
+
+    async def _watch(self, media: SessionMedia) -> None:
+        """Notice when the media stop."""
+        step = self._options.media_timeout / _CHECKS
+        seen, silent, waited = 0, 0.0, 0.0
+        while True:
+            await self._clock.sleep(step)
+            if media.ended:
+                self._fail("ended the stream with RTCP BYE")
+            silent = 0.0 if media.received != seen else silent + step
+            seen = media.received
+            if silent >= (self._options.media_timeout if seen else FIRST_MEDIA_SECONDS) - step / 2:
+                self._fail(f"has sent no media for {silent:g} s")
+            waited += step
+            if seen and not media.described and waited >= FIRST_MEDIA_SECONDS:
+                media.describe()  # no parameter sets came with the media: better an incomplete description than none
+
+    async def _report(self, media: SessionMedia) -> None:
+        """Send a receiver report for every track; some cameras take silence for absence."""
+        while True:
+            now_ns = self._clock.utc_ns()
+            for setup, track in zip(self._setups, media.inputs, strict=True):
+                report = track.receiver_report(self._ssrc, now_ns)
+                if setup.udp:
+                    setup.udp.send_report(report)
+                else:
+                    self._connection.write_frame(setup.channels[1], report)
+            await self._clock.sleep(_REPORT_SECONDS)
+
+    async def _first_of(self, *jobs: Coroutine[Any, Any, None]) -> None:
+        """Run the jobs until one fails or the connection ends, and raise why."""
+        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(job) for job in jobs]
+        try:
+            done, _ = await asyncio.wait([*tasks, self._ended], return_when=asyncio.FIRST_COMPLETED)
+            for finished in sorted(done, key=lambda future: future is not self._ended):
+                finished.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _request(self, method: str, target: str, headers: dict[str, str] | None = None) -> Reply:
+        session = {"Session": self._id} if self._id else {}
+        reply = await self._connection.request(method, target, session | (headers or {}))
+        if 300 <= reply.status < 400 and reply.headers.get("location"):  # noqa: PLR2004 - the class of redirection
+            raise Redirected(reply.headers["location"])
+        return reply
+
+    def _check(self, reply: Reply, method: str) -> None:
+        if not reply.ok:
+            self._fail(f"answers {method} with {reply.status} {reply.reason}")
+
+    def _fail(self, what: str) -> NoReturn:
+        raise GatewayError(ErrorKind.UNAVAILABLE, f"camera {self._camera.name} {what}")
+
+    def _end(self, why: Exception) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(why)
+            self._ended.exception()  # it may come when nobody waits any more
+
+    async def _close(self) -> None:
+        """Tell the camera, but not for long, and close everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._media = None
+        self._connection.stream.receivers.clear()
+        self._connection.stream.holder = None
+        self._connection.after_media = None
+        _close_all([setup.udp for setup in self._setups])
+        if self._id and self._connection.running:
+            with contextlib.suppress(GatewayError, Redirected, TimeoutError):
+                async with asyncio.timeout(TEARDOWN_SECONDS):
+                    await self._request("TEARDOWN", self._base)
+        self._connection.abort()
+
+
+def _close_all(pairs: Sequence[UdpPair | None]) -> None:
+    for pair in pairs:
+        if pair:
+            pair.close()
