@@ -16,7 +16,7 @@ MAX_ACCOUNTS = 64
 MAX_NAME = 64
 """Characters in a user name."""
 
-MIN_PASSWORD, MAX_PASSWORD = 8, 64
+MIN_PASSWORD, MAX_PASSWORD = 8, 128
 """Characters at least, and bytes in UTF-8 at most, in a password (ONVIF recommends at least 28)."""
 
 MIN_DISTINCT = 4

@@ -1,0 +1,108 @@
+"""Reads configuration files, and drivers' settings out of them."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli
+
+from gateway.config.checking import Checker
+from gateway.config.sections import Camera, Config, Tls
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.sdk.driver import CameraDriver
+
+_DIRECTORY = "onvif-vms-gateway"
+
+
+class ConfigError(GatewayError):
+    """Everything that is wrong with a configuration: one sentence each, beginning with the key's path."""
+
+    def __init__(self, problems: Sequence[str], source: str = "") -> None:
+        where = f"{source}: " if source else ""
+        what = problems[0] if len(problems) == 1 else f"{len(problems)} errors\n  " + "\n  ".join(problems)
+        super().__init__(ErrorKind.INVALID, where + what)
+        self.problems = tuple(problems)
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file. Raises GatewayError, which is a ConfigError if the file could be read."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        reason = f"the configuration {str(path)!r} can't be read: {error.strerror}"
+        raise GatewayError(ErrorKind.NOT_FOUND, reason) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"not UTF-8 text at byte {error.start}"], str(path)) from error
+    try:
+        table = tomli.loads(text)
+    except (tomli.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError([f"not valid TOML: {error}"], str(path)) from error
+    return from_table(table, path.absolute().parent, str(path))
+
+
+def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
+    """Check a whole configuration. `base` is where relative paths start. Raises ConfigError."""
+    checker = Checker(base)
+    config = checker.convert(table, Config, "")
+    if isinstance(config, Config):
+        _check_cameras(config.cameras, checker)
+        _check_tls(config.tls, checker)
+        if not config.access.digest_algorithms:
+            checker.complain("access.digest_algorithms", "must name at least one algorithm")
+    if checker.problems or not isinstance(config, Config):
+        raise ConfigError(checker.problems, source)
+    return msgspec.structs.replace(config, directory=base)
+
+
+def settings_for(
+    driver: type[CameraDriver],
+    table: dict[str, Any],
+    path: str,
+    *,
+    base: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Any:  # noqa: ANN401 - of the driver's own type
+    """Return a camera's settings as its driver's `Settings`, its secrets read.
+
+    Relative paths start from `base`, or from the current directory. Raises ConfigError with every problem, or
+    GatewayError of kind INTERNAL if the driver's `Settings` can't be configured at all.
+    """
+    if not dataclasses.is_dataclass(driver.Settings):
+        raise GatewayError(ErrorKind.INTERNAL, f"{driver.__qualname__}.Settings is not a dataclass")
+    checker = Checker(base or Path.cwd(), environment)
+    settings = checker.convert(table, driver.Settings, path)
+    if checker.problems:
+        raise ConfigError(checker.problems)
+    return settings
+
+
+def data_directory(config: Config, environment: Mapping[str, str] | None = None) -> Path:
+    """Return where the gateway keeps its data: as configured, systemd's StateDirectory, or the user's own."""
+    known = os.environ if environment is None else environment
+    if config.gateway.data is not None:
+        return config.gateway.data
+    if state := known.get("STATE_DIRECTORY"):
+        return Path(state.split(":")[0])
+    home = known.get("XDG_STATE_HOME") or str(Path(known.get("HOME", "~")).expanduser() / ".local/state")
+    return Path(home) / _DIRECTORY
+
+
+def _check_cameras(cameras: Sequence[Camera], checker: Checker) -> None:
+    first: dict[str, int] = {}
+    for index, camera in enumerate(cameras):
+        if camera.id in first:
+            checker.complain(f"camera[{index}].id", f"{camera.id!r} is already the id of camera[{first[camera.id]}]")
+        first.setdefault(camera.id, index)
+
+
+def _check_tls(tls: Tls, checker: Checker) -> None:
+    if (tls.certificate is None) != (tls.key is None):
+        missing = "key" if tls.key is None else "certificate"
+        checker.complain(f"tls.{missing}", "is missing: a certificate and its key go together")
+    if tls.certificate is None and tls.key is None:
+        for name, listen in (("http_listen", tls.http_listen), ("rtsp_listen", tls.rtsp_listen)):
+            if listen is not None:
+                checker.complain(f"tls.{name}", "needs tls.certificate and tls.key")

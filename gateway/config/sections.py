@@ -1,0 +1,127 @@
+"""The sections of a configuration file. Every key is described in `docs/reference/configuration.md`."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from gateway.config.values import (
+    CameraId,
+    Group,
+    HttpUrl,
+    Listen,
+    ListenAddress,
+    Location,
+    Name,
+    Network,
+    RtspUrl,
+)
+
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - a recorder is there to be reached
+
+
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """`[gateway]`: what the device says of itself, and where it keeps its data."""
+
+    name: Name = "Gateway"
+    location: Location = ""
+    data: Path | None = None
+
+
+class Http(msgspec.Struct, frozen=True, kw_only=True):
+    """`[http]`: ONVIF and the console."""
+
+    listen: Listen = ListenAddress(_EVERYWHERE, 8080)
+    external: HttpUrl | None = None
+
+
+class Rtsp(msgspec.Struct, frozen=True, kw_only=True):
+    """`[rtsp]`: media."""
+
+    listen: Listen = ListenAddress(_EVERYWHERE, 8554)
+    external: RtspUrl | None = None
+    session_timeout: Annotated[int, msgspec.Meta(ge=10, le=3600)] = 60
+    max_connections: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 2048
+    max_connections_per_address: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 512
+
+
+class Multicast(msgspec.Struct, frozen=True, kw_only=True):
+    """`[multicast]`: media sent to groups, as soon as somebody asks for it."""
+
+    enabled: bool = True
+    address: Group = IPv4Address("239.192.64.0")
+    port: Annotated[int, msgspec.Meta(ge=1024, le=65500)] = 40000
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=255)] = 1
+    interface: str = ""
+
+    def groups(self, paths: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Return each RTSP path's group and first port: successive addresses, none if multicast is off."""
+        if not self.enabled:
+            return {}
+        return {path: (str(self.address + index), self.port) for index, path in enumerate(paths)}
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """`[tls]`: HTTPS and RTSPS, as well as the plain ones."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    http_listen: Listen | None = None
+    rtsp_listen: Listen | None = None
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """`[access]`: how clients log in, and who need not."""
+
+    anonymous_viewers: tuple[Network, ...] = ()
+    digest_algorithms: tuple[Literal["MD5", "SHA-256"], ...] = ("MD5", "SHA-256")
+    username_tokens: bool = True
+    plain_password_tokens: bool = False
+
+
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
+    """`[discovery]`: being found by WS-Discovery."""
+
+    enabled: bool = True
+    interfaces: tuple[str, ...] = ()
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """`[database]`: users and what clients have set."""
+
+    url: str = ""
+
+
+class Plugins(msgspec.Struct, frozen=True, kw_only=True):
+    """`[plugins]`: which are not loaded."""
+
+    disabled: tuple[str, ...] = ()
+
+
+class Camera(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[camera]]`: one camera, in the order that a VMS will see."""
+
+    id: CameraId
+    driver: str
+    name: Name | None = None
+    settings: dict[str, Any] = {}
+    """`[camera.settings]` as written; `settings_for` checks it against the driver."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration file; `Config()` is an empty one."""
+
+    gateway: Gateway = Gateway()
+    http: Http = Http()
+    rtsp: Rtsp = Rtsp()
+    multicast: Multicast = Multicast()
+    tls: Tls = Tls()
+    access: Access = Access()
+    discovery: Discovery = Discovery()
+    database: Database = Database()
+    plugins: Plugins = Plugins()
+    cameras: tuple[Camera, ...] = msgspec.field(default=(), name="camera")
+    directory: Path = msgspec.field(default=Path(), name="_directory")
+    """Where relative paths start: the file's own directory. Not a key."""
