@@ -12,7 +12,7 @@ from gateway.onvif.media_schema import Plain
 from gateway.services.profiles import ConfigurationKind as Kind
 
 
-class DeviceIO:
+class DeviceIOService:
     """Operations of the DeviceIO service (Device IO Service Specification)."""
 
     namespace: ClassVar[str] = "http://www.onvif.org/ver10/deviceIO/wsdl"

@@ -17,7 +17,7 @@ FOREVER = timedelta()
 """A Timeout of PT0S: the URI stays valid (Media §5.15)."""
 
 
-class Media1(Media1Configurations, Media1Osd):
+class MediaService(Media1Configurations, Media1Osd):
     """Operations of the Media service (Media Service Specification)."""
 
     namespace: ClassVar[str] = "http://www.onvif.org/ver10/media/wsdl"

@@ -68,7 +68,7 @@ def _get_options(entity: Entity) -> Operation:
     return operation
 
 
-class Media2(Media2Masks):
+class Media2Service(Media2Masks):
     """Operations of the Media2 service (Media2 Service Specification)."""
 
     namespace: ClassVar[str] = "http://www.onvif.org/ver20/media/wsdl"

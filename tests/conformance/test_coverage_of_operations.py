@@ -1,0 +1,22 @@
+"""The page of operations is true: made from the contract and the services as they are."""
+
+import pytest
+from operations_table import PAGE, SERVICES, missing, render
+
+from gateway.onvif.contract import load_contract
+
+
+def test_the_committed_page_is_fresh() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(load_contract()), "run: python tests/operations_table.py"
+
+
+@pytest.mark.parametrize("profile", ["S", "T", "G"])
+def test_nothing_mandatory_is_missing_in_these_services(profile: str) -> None:
+    assert missing(load_contract(), profile) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_services_have_no_operation_that_the_contract_lacks(service: type) -> None:
+    known = {operation.name for operation in load_contract().operations(service.namespace)}  # type: ignore[attr-defined]
+    own = {name for name in vars(service) if name[:1].isupper()}
+    assert own <= known

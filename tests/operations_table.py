@@ -1,0 +1,105 @@
+"""Makes docs/reference/operations.md: every ONVIF operation, whether it is implemented, who requires and tests it.
+
+Run `python tests/operations_table.py` to write the page; a test compares it with a fresh one.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from gateway.onvif.context import Service
+from gateway.onvif.contract import Contract, Operation, load_contract
+from gateway.onvif.device import DeviceService
+from gateway.onvif.deviceio import DeviceIOService
+from gateway.onvif.media import MediaService
+from gateway.onvif.media2 import Media2Service
+
+SERVICES: tuple[type[Service], ...] = (DeviceService, MediaService, Media2Service, DeviceIOService)
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "operations.md"
+
+_DATA = Path(__file__).parent / "data"
+_PROFILES = "STG"
+_INTRODUCTION = """\
+# ONVIF operations
+
+Made by `python tests/operations_table.py`; a test fails when this page is out of date.
+
+- **Here**: yes when the operation is implemented. Any other operation of these services is answered with
+  `env:Receiver/ter:ActionNotSupported`.
+- **S**, **T**, **G**: what Profiles S 1.3, T 1.0 and G 1.0 require of a device: M mandatory, C conditional (only if the
+  device has the feature).
+- **Access**: the access class (ONVIF Core Specification §7.9.4.3).
+- OSDs and masks are listed, and creating one is refused with `MaxOSDs` or `MaxMasks`: pictures pass through untouched.
+- **Official tests**: ids in ONVIF's device test specifications whose subject is the operation.
+"""
+
+
+def render(contract: Contract) -> str:
+    """Return the whole page."""
+    requirements, tests = _requirements(), _tests()
+    parts = [_INTRODUCTION, *_summary(contract, requirements)]
+    for service in SERVICES:
+        entry = contract.service(service.namespace)
+        parts += ["", f"## {entry.name}", "", f"`{entry.namespace}` at `{service.path}`", ""]
+        parts += [
+            "| Operation | Here | S | T | G | Access | Official tests |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for operation in contract.operations(service.namespace):
+            key = (entry.name, operation.name)
+            marks = [requirements.get((profile, *key), "") for profile in _PROFILES]
+            here = "yes" if is_implemented(service, operation) else ""
+            cells = [operation.name, here, *marks, str(operation.access), " ".join(tests[key])]
+            parts.append(f"| {' | '.join(cells)} |".replace("  ", " "))
+    return "\n".join(parts) + "\n"
+
+
+def is_implemented(service: type[Service], operation: Operation) -> bool:
+    """Tell whether a service has an operation; the endpoint answers GetServiceCapabilities for all of them."""
+    return operation.name == "GetServiceCapabilities" or hasattr(service, operation.name)
+
+
+def missing(contract: Contract, profile: str) -> list[str]:
+    """Return the mandatory operations of a profile that no service here implements, as `service.operation`."""
+    by_name = {contract.service(service.namespace).name: service for service in SERVICES}
+    return [
+        f"{name}.{operation}"
+        for (wanted, name, operation), mark in _requirements().items()
+        if wanted == profile and mark == "M" and name in by_name
+        if operation != "GetServiceCapabilities" and not hasattr(by_name[name], operation)
+    ]
+
+
+def _summary(contract: Contract, requirements: Mapping[tuple[str, str, str], str]) -> Iterator[str]:
+    yield "| Service | Implemented | Mandatory for S | for T | for G |"
+    yield "| --- | --- | --- | --- | --- |"
+    for service in SERVICES:
+        operations = contract.operations(service.namespace)
+        have = {operation.name for operation in operations if is_implemented(service, operation)}
+        name = contract.service(service.namespace).name
+        counts = (_count(have, requirements, profile, name) for profile in _PROFILES)
+        yield f"| {name} | {len(have)} of {len(operations)} | {' | '.join(counts)} |"
+
+
+def _count(have: Iterable[str], requirements: Mapping[tuple[str, str, str], str], profile: str, service: str) -> str:
+    wanted = {key[2] for key, mark in requirements.items() if key[:2] == (profile, service) and mark == "M"}
+    return f"{len(wanted & set(have))} of {len(wanted)}" if wanted else "none"
+
+
+def _requirements() -> dict[tuple[str, str, str], str]:
+    with (_DATA / "profile_operations.csv").open(encoding="utf-8", newline="") as file:
+        return {(row["profile"], row["service"], row["operation"]): row["requirement"] for row in csv.DictReader(file)}
+
+
+def _tests() -> defaultdict[tuple[str, str], list[str]]:
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    with (_DATA / "device_tests.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[row["service"], row["operation"]].append(row["id"])
+    return found
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(render(load_contract()), encoding="utf-8")
