@@ -81,6 +81,18 @@ class MediaProfiles:
             self._built_from = now
         return self._model
 
+    def groups(self, path: str) -> dict[MediaKind, MulticastGroup]:
+        """Return the multicast groups of an RTSP path's media, as a client may have written them; none when off."""
+        if self.streaming.multicast is None:
+            return {}
+        model = self.model()
+        encoders = [*model.video_encoders.values(), *model.audio_encoders.values()]
+        return {
+            MediaKind.VIDEO if isinstance(encoder, VideoEncoder) else MediaKind.AUDIO: encoder.multicast
+            for encoder in encoders
+            if encoder.path == path
+        }
+
     def create(self, name: str, token: str, configurations: Iterable[tuple[str, str]] = ()) -> Profile:
         """Make a profile with configurations given as kind and token; nothing is kept when one can't be added."""
         model = self.model()

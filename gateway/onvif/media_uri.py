@@ -12,6 +12,7 @@ class Transport(StrEnum):
     RTSP = "rtsp"
     """RTP over UDP unicast or interleaved: the client decides in SETUP."""
     MULTICAST = "multicast"
+    """The query tells the RTSP server to name the groups in its SDP, before the client could ask in SETUP."""
     HTTP = "http"
     """Tunnelled, on the port of the web service."""
     RTSPS = "rtsps"
@@ -51,7 +52,8 @@ def stream_uri(transport: Transport, path: str, context: Context, rtsps_port: in
         return f"{context.base}{path}"
     if transport is Transport.RTSPS:
         return f"rtsps://{context.host}:{rtsps_port}{path}"
-    return f"rtsp://{context.host}:{context.rtsp_port}{path}"
+    group = "?multicast" if transport is Transport.MULTICAST else ""
+    return f"rtsp://{context.host}:{context.rtsp_port}{path}{group}"
 
 
 def snapshot_uri(path: str, context: Context) -> str:

@@ -298,8 +298,8 @@ async def uri(call: Caller, stream: str, protocol: str, profile: str) -> str:
         ("RTP-Unicast", "RTSP", "rtsp://nvr.example:8554/live/yard/main"),
         ("RTP-Unicast", "HTTP", "http://nvr.example:8080/live/yard/main"),
         ("RTP_unicast", "RTSP", "rtsp://nvr.example:8554/live/yard/main"),
-        ("RTP-Multicast", "UDP", "rtsp://nvr.example:8554/live/yard/main"),
-        ("RTP_multicast", "RTSP", "rtsp://nvr.example:8554/live/yard/main"),
+        ("RTP-Multicast", "UDP", "rtsp://nvr.example:8554/live/yard/main?multicast"),
+        ("RTP_multicast", "RTSP", "rtsp://nvr.example:8554/live/yard/main?multicast"),
     ],
 )
 async def test_stream_uris(call: Caller, stream: str, protocol: str, expected: str) -> None:

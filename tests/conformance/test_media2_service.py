@@ -7,6 +7,7 @@ from lxml import etree
 from media_samples import AAC, OPUS, RecordingMulticast, channel, main_and_sub, media_profiles
 from onvif_calls import CONTRACT, Caller
 
+from gateway.domain.media import MediaKind
 from gateway.onvif.faults import SoapFault
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
@@ -173,6 +174,18 @@ async def test_a_written_group_is_shown_in_both_medias(validate: Validate) -> No
     }
 
 
+async def test_groups_of_a_path_are_those_of_its_configurations(call: Caller, validate: Validate) -> None:
+    assert isinstance(call.service, Media2Service)
+    groups = call.service.profiles.groups("/live/yard/main")
+    assert {kind: (group.address, group.port) for kind, group in groups.items()} == {
+        MediaKind.VIDEO: ("239.1.2.3", 5000),
+        MediaKind.AUDIO: ("239.1.2.3", 5002),
+    }
+    off = media2(validate, channel("yard")).service
+    assert isinstance(off, Media2Service)
+    assert off.profiles.groups("/live/yard/main") == {}
+
+
 async def test_a_profile_is_made_filled_played_emptied_and_deleted(call: Caller) -> None:
     references = "".join(REFERENCE.format(kind, token) for kind, token in KINDS.items())
     token = (await call("CreateProfile", "<tr2:Name>Genetec</tr2:Name>" + references))["Token"]
@@ -250,7 +263,7 @@ async def test_fixed_profiles_stay(call: Caller) -> None:
     ("protocol", "expected"),
     [
         ("RtspUnicast", "rtsp://nvr.example:8554/live/yard/main"),
-        ("RtspMulticast", "rtsp://nvr.example:8554/live/yard/main"),
+        ("RtspMulticast", "rtsp://nvr.example:8554/live/yard/main?multicast"),
         ("RTSP", "rtsp://nvr.example:8554/live/yard/main"),
         ("RtspOverHttp", "http://nvr.example:8080/live/yard/main"),
         ("RtspsUnicast", "rtsps://nvr.example:322/live/yard/main"),

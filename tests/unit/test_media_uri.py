@@ -48,7 +48,7 @@ def test_media2_transports(protocol: str, transport: Transport | None) -> None:
     ("transport", "uri"),
     [
         (Transport.RTSP, "rtsp://nvr.example:8554/live/yard/main"),
-        (Transport.MULTICAST, "rtsp://nvr.example:8554/live/yard/main"),
+        (Transport.MULTICAST, "rtsp://nvr.example:8554/live/yard/main?multicast"),
         (Transport.HTTP, "http://nvr.example:8080/live/yard/main"),
         (Transport.RTSPS, "rtsps://nvr.example:322/live/yard/main"),
     ],
