@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from hashlib import sha1
 
@@ -79,11 +79,9 @@ def created_at(text: str) -> float | None:
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
-    zone = UTC
-    if match[8]:
-        offset = timedelta(hours=int(match[9]), minutes=int(match[10]))
-        zone = timezone(offset if match[8] == "+" else -offset)
+    offset = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
     try:
+        zone = timezone(-offset if match[8] == "-" else offset)
         return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone).timestamp()
     except (ValueError, OverflowError):
         return None
