@@ -8,8 +8,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.engine import Crash, fuzz
 from fuzz.targets import TARGETS

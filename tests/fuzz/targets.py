@@ -5,9 +5,13 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from typing import ClassVar, Literal
 
+import tomli
 from fuzz.engine import Target
 
+from gateway.config import from_table, settings_for
 from gateway.domain.access import Secret
 from gateway.domain.errors import GatewayError
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
@@ -22,6 +26,7 @@ from gateway.protocols.rtp.interleaved import InterleavedStream
 from gateway.protocols.rtp.timeline import CameraClock, Timeline
 from gateway.protocols.rtsp import headers, messages, parser, ranges, transport, tunnel, url
 from gateway.protocols.soap import envelope, wsse
+from gateway.sdk.driver import CameraDriver, MediaSink
 
 PASSWORD = Secret("secret")
 TRACKS = (
@@ -207,6 +212,38 @@ def discovery_datagram(data: bytes) -> None:
         assert dataclasses.replace(again, body=message.body) == message
 
 
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+    """A driver's settings of every kind."""
+
+    url: str
+    password: Secret | None = None
+    rate: float = 25.0
+    transport: Literal["tcp", "udp"] = "tcp"
+    ports: tuple[int, ...] = ()
+
+
+class _Driver(CameraDriver):
+    Settings: ClassVar[type[_Settings]] = _Settings
+
+    def profiles(self) -> tuple[str, ...]:
+        return ("main",)
+
+    async def stream(self, profile: str, sink: MediaSink) -> None:
+        """Deliver nothing."""
+
+
+def configuration(data: bytes) -> None:
+    """A configuration file, with the settings of its cameras."""
+    try:
+        table = tomli.loads(data.decode())
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError):
+        return  # not TOML, which `load` says by itself
+    config = from_table(table, Path("/nowhere"))
+    for camera in config.cameras:
+        settings_for(_Driver, camera.settings, "camera.settings", base=Path("/nowhere"), environment={"A": "b"})
+
+
 def websocket_frames(data: bytes) -> None:
     """A client's frames: the same whether they come whole or in small pieces."""
     assert _websocket_frames(iter((data,))) == _websocket_frames(_pieces(data, 5))
@@ -279,6 +316,30 @@ _DIGEST = (
         b"stale=true",
         b'username="admin"',
         b"response=",
+    ),
+)
+_TOML = (
+    *(
+        b"[[camera]]\n",
+        b"[camera.settings]\n",
+        b"[http]\n",
+        b"[rtsp]\n",
+        b"listen = ",
+        b'"127.0.0.1:80"',
+        b"= true",
+        b"= 1",
+    ),
+    *(
+        b"= 1e400",
+        b"= nan",
+        b"= []",
+        b"= {}",
+        b'= ""',
+        b'{ env = "A" }',
+        b'{ file = "x" }',
+        b"1979-05-27",
+        b"\n",
+        b"id = ",
     ),
 )
 
