@@ -1,0 +1,69 @@
+"""The database as the rest of the gateway gets it: one object with a store for each need."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from gateway.db.accounts import AccountStore
+from gateway.db.audit import AuditLog
+from gateway.db.opening import connect, locate, make_directory
+from gateway.db.schema import SETTINGS
+from gateway.db.secrets import SecretBox, load_box
+from gateway.db.stores import ChannelStore, ProfileStore, SettingsStore
+from gateway.db.writer import Writer, put
+from gateway.domain.access import Secret
+from gateway.domain.errors import ErrorKind, GatewayError
+
+_CHECK = "gateway.key_check"
+"""A setting that only the right key can open, so that a wrong one is noticed at once."""
+
+
+class Database:
+    """An open database. Reads happen while it opens; afterwards nothing blocks."""
+
+    def __init__(self, writer: Writer, box: SecretBox) -> None:
+        self._writer = writer
+        self.accounts = AccountStore(writer, box)
+        self.channels = ChannelStore(writer)
+        self.profiles = ProfileStore(writer)
+        self.settings = SettingsStore(writer)
+        self.audit = AuditLog(writer)
+
+    def close(self) -> None:
+        """Finish every write and close the file; blocks for milliseconds. Closing twice does nothing."""
+        self._writer.close()
+
+
+def open_database(directory: Path, url: str = "", environment: Mapping[str, str] | None = None) -> Database:
+    """Open, and at first make, the database and its key in the data directory; blocks, so call it at the start.
+
+    Raises GatewayError with a sentence for every way in which directory, database or key can be wrong.
+    """
+    make_directory(directory)
+    location, name = locate(directory, url)
+    connection = connect(location, name)
+    try:
+        box = _open_box(connection, name, directory, os.environ if environment is None else environment)
+    except BaseException:
+        connection.close()
+        raise
+    writer = Writer(connection, name)
+    try:
+        return Database(writer, box)
+    except BaseException:
+        writer.close()
+        raise
+
+
+def _open_box(connection: Connection, name: str, directory: Path, environment: Mapping[str, str]) -> SecretBox:
+    with connection.begin():
+        check = connection.execute(select(SETTINGS.c.value).where(SETTINGS.c.key == _CHECK)).scalar()
+        box = load_box(directory, environment, create=check is None)
+        if check is None:
+            put(connection, SETTINGS.c.key, _CHECK, value=box.seal(Secret(_CHECK), _CHECK).hex())
+        elif not box.is_key_of(bytes.fromhex(str(check)), _CHECK):
+            message = f"{str(box.source)!r} is not the key that the database {name!r} was encrypted with"
+            raise GatewayError(ErrorKind.UNAVAILABLE, f"{message}; bring the right one back from a backup")
+    return box

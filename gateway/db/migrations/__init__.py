@@ -1,0 +1,1 @@
+"""Alembic migrations; `gateway.db.opening` runs them when the gateway starts."""

@@ -1,0 +1,46 @@
+"""The tables, as of the newest migration."""
+
+from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text
+
+METADATA = MetaData()
+
+ACCOUNTS = Table(
+    "accounts",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("level", String(16), nullable=False),
+    Column("password", LargeBinary, nullable=False),  # sealed: see gateway.db.secrets
+)
+
+CHANNELS = Table(
+    "channels",
+    METADATA,
+    Column("path", String(255), primary_key=True),
+    Column("description", JSON, nullable=False),
+)
+
+PROFILES = Table(
+    "profiles",
+    METADATA,
+    Column("id", Integer, primary_key=True),  # the order in which they were made
+    Column("token", String(255), nullable=False, unique=True),
+    Column("record", JSON, nullable=False),
+)
+
+SETTINGS = Table(
+    "settings",
+    METADATA,
+    Column("key", String(255), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("utc_ns", BigInteger, nullable=False, index=True),
+    Column("account", String(64), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+)

@@ -1,0 +1,128 @@
+"""One thread owns the connection, so that nothing about the database blocks the event loop."""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from sqlalchemy import Column, Connection, Table, insert, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.domain.errors import ErrorKind, GatewayError
+
+MAX_WAITING = 1024
+"""Writes that may wait; more are refused."""
+
+DEADLINE = 15.0
+"""Seconds that a caller waits for its write, and `close` for all of them."""
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+_Job = tuple[Work[Any], "Future[Any]"]
+
+_log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Runs work on a connection one after the other, each in a transaction of its own."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
+        self._thread.start()
+
+    def now(self, work: Work[T]) -> T:
+        """Do work in this thread: for the start, before anything else is waiting. Raises GatewayError."""
+        try:
+            return self._submit(work).result(DEADLINE)
+        except TimeoutError:
+            raise self._late() from None
+
+    async def run(self, work: Work[T]) -> T:
+        """Do work and return what it returns. Raises GatewayError, of kind UNAVAILABLE past the deadline."""
+        try:
+            async with asyncio.timeout(DEADLINE):
+                return await asyncio.wrap_future(self._submit(work))
+        except TimeoutError:
+            raise self._late() from None
+
+    def post(self, work: Work[None]) -> None:
+        """Have work done later; a failure is logged."""
+        try:
+            self._submit(work).add_done_callback(_log_failure)
+        except GatewayError as error:
+            _log.error("%s", error.message)
+
+    def close(self) -> None:
+        """Finish what is waiting, and close the connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None, timeout=DEADLINE)
+        self._thread.join(DEADLINE)
+
+    def _late(self) -> GatewayError:
+        message = f"the database {self._name!r} did not answer within {DEADLINE:g} s"
+        return GatewayError(ErrorKind.UNAVAILABLE, message)
+
+    def _submit(self, work: Work[T]) -> "Future[T]":
+        future: Future[T] = Future()
+        try:
+            if self._closed:
+                raise GatewayError(ErrorKind.UNAVAILABLE, f"the database {self._name!r} is closed")
+            self._jobs.put_nowait((work, future))
+        except queue.Full:
+            message = f"{MAX_WAITING} writes to the database {self._name!r} are waiting already"
+            raise GatewayError(ErrorKind.LIMIT, message) from None
+        return future
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            work, future = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                with self._connection.begin():
+                    result = work(self._connection)
+            except SQLAlchemyError as error:
+                future.set_exception(failure(self._name, error))
+            except Exception as error:  # noqa: BLE001 - the caller gets it; the thread lives on
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+        self._connection.close()
+
+
+def put(connection: Connection, key: Column[Any], value: object, /, **others: object) -> None:
+    """Write the row with this key, new or in place of the old one."""
+    table = key.table
+    assert isinstance(table, Table)  # noqa: S101 - a column of gateway.db.schema
+    if connection.execute(update(table).where(key == value).values(others)).rowcount == 0:
+        connection.execute(insert(table).values({key.name: value, **others}))
+
+
+def failure(name: str, error: SQLAlchemyError) -> GatewayError:
+    """Return what a database error means to an operator."""
+    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    if "locked" in cause or "busy" in cause:
+        return GatewayError(ErrorKind.UNAVAILABLE, f"the database {name!r} is locked by another process")
+    if "malformed" in cause or "not a database" in cause:
+        return damaged(name, cause)
+    return GatewayError(ErrorKind.UNAVAILABLE, f"the database {name!r} can't be used: {cause}")
+
+
+def damaged(name: str, how: str) -> GatewayError:
+    """Return the error of a database that is no database any more."""
+    message = f"the database {name!r} is damaged ({how}); bring it back from a backup, or move it away to start anew"
+    return GatewayError(ErrorKind.UNAVAILABLE, message)
+
+
+def _log_failure(future: "Future[None]") -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        _log.error("%s", error)
