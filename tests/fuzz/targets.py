@@ -1,17 +1,19 @@
 """The fuzz targets: each feeds bytes to one parser as its server does, and checks what must hold for any input."""
 
+import atexit
 import contextlib
 import dataclasses
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import tomli
 from fuzz.engine import Target
 
-from gateway.config import from_table, settings_for
+from gateway.config import load, settings_for
 from gateway.domain.access import Secret
 from gateway.domain.errors import GatewayError
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
@@ -235,13 +237,17 @@ class _Driver(CameraDriver):
 
 def configuration(data: bytes) -> None:
     """A configuration file, with the settings of its cameras."""
-    try:
-        table = tomli.loads(data.decode())
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError):
-        return  # not TOML, which `load` says by itself
-    config = from_table(table, Path("/nowhere"))
-    for camera in config.cameras:
-        settings_for(_Driver, camera.settings, "camera.settings", base=Path("/nowhere"), environment={"A": "b"})
+    path = _folder() / "gateway.toml"
+    path.write_bytes(data)
+    for camera in load(path).cameras:
+        settings_for(_Driver, camera.settings, "camera.settings", base=path.parent, environment={"A": "b"})
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="gateway-fuzz-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
 
 
 def websocket_frames(data: bytes) -> None:
@@ -319,28 +325,9 @@ _DIGEST = (
     ),
 )
 _TOML = (
-    *(
-        b"[[camera]]\n",
-        b"[camera.settings]\n",
-        b"[http]\n",
-        b"[rtsp]\n",
-        b"listen = ",
-        b'"127.0.0.1:80"',
-        b"= true",
-        b"= 1",
-    ),
-    *(
-        b"= 1e400",
-        b"= nan",
-        b"= []",
-        b"= {}",
-        b'= ""',
-        b'{ env = "A" }',
-        b'{ file = "x" }',
-        b"1979-05-27",
-        b"\n",
-        b"id = ",
-    ),
+    *(b"[[camera]]\n", b"[camera.settings]\n", b"[http]\n", b"[rtsp]\n", b"listen = ", b'"127.0.0.1:80"', b"id = "),
+    *(b"= true", b"= 1", b"= 1e400", b"= nan", b"= []", b"= {}", b'= ""', b'{ env = "A" }', b'{ file = "x" }'),
+    *(b"1979-05-27", b"\n"),
 )
 
 TARGETS = {
@@ -373,6 +360,7 @@ TARGETS = {
         Target("digest_server", digest_server, (), _DIGEST),
         Target("digest_client", digest_client, (), _DIGEST),
         Target("discovery_datagram", discovery_datagram, (discovery.DiscoveryError,), _XML),
+        Target("configuration", configuration, (GatewayError,), _TOML),
         Target(
             "websocket_frames", websocket_frames, (GatewayError,), (b"\x82\x80", b"\x82\xfe", b"\x82\xff", b"\x89\x80")
         ),
