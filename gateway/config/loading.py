@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import tomli
 
 from gateway.config.checking import Checker
 from gateway.config.sections import Camera, Config, Tls
+from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.driver import CameraDriver
 
+_LAST_GROUP = IPv4Address("239.255.255.255")
 _DIRECTORY = "onvif-vms-gateway"
 
 
@@ -50,6 +53,7 @@ def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
     if isinstance(config, Config):
         _check_cameras(config.cameras, checker)
         _check_tls(config.tls, checker)
+        _check_groups(config, checker)
         if not config.access.digest_algorithms:
             checker.complain("access.digest_algorithms", "must name at least one algorithm")
     if checker.problems or not isinstance(config, Config):
@@ -96,6 +100,12 @@ def _check_cameras(cameras: Sequence[Camera], checker: Checker) -> None:
         if camera.id in first:
             checker.complain(f"camera[{index}].id", f"{camera.id!r} is already the id of camera[{first[camera.id]}]")
         first.setdefault(camera.id, index)
+
+
+def _check_groups(config: Config, checker: Checker) -> None:
+    streams = len(config.cameras) * len(PROFILE_NAMES)
+    if int(config.multicast.address) + streams - 1 > int(_LAST_GROUP):
+        checker.complain("multicast.address", f"there is no room for {streams} streams up to {_LAST_GROUP}")
 
 
 def _check_tls(tls: Tls, checker: Checker) -> None:

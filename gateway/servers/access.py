@@ -51,7 +51,7 @@ class Gatekeeper:
         """Return the account that a request's Authorization value proves, or why there is none.
 
         `address` is the peer's. The URI that an HTTP client signed must be that of its request, `uri`; an RTSP
-        client may sign its session's base address instead, so an `rtsp:` or empty `uri` is not compared.
+        client may sign its session's base address instead, so only an HTTP address or path is compared.
         """
         if authorization is None:
             return self.anonymous(address) or Refusal(self.challenges(), blocked=False)
@@ -97,7 +97,7 @@ class Gatekeeper:
 
 def _same_resource(signed: str, requested: str) -> bool:
     """Compare two HTTP addresses leniently: origin, query, escapes and a last `/` don't count."""
-    if not requested or requested.lower().startswith("rtsp"):
+    if not requested.lower().startswith(("/", "http")):
         return True
     first, second = (unquote(_ORIGIN.sub("", address).partition("?")[0]).rstrip("/") for address in (signed, requested))
     return first == second

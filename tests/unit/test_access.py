@@ -114,6 +114,7 @@ def test_failed_tokens_count(gatekeeper: Gatekeeper, caplog: pytest.LogCaptureFi
         ("/snapshot/front%20door", "/snapshot/front door?x=1", True),
         ("/onvif/media", "", True),
         ("/onvif/media", "/snapshot/a", False),
+        ("rtsp://h/live/a/main", "*", True),
         ("rtsp://h/live/a/main", "rtsp://h/live/a/main/trackID=0", True),
     ],
 )

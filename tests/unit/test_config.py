@@ -151,6 +151,10 @@ def test_documentation_names_no_other_key() -> None:
             "multicast.address: '224.0.0.1' is not a multicast address that may be routed, such as '239.192.0.1'",
         ),
         ('[multicast]\naddress = "ff02::1"', "multicast.address: 'ff02::1' is not an IPv4 address"),
+        (
+            '[[camera]]\nid = "a"\ndriver = "x"\n[multicast]\naddress = "239.255.255.255"',
+            "multicast.address: there is no room for 2 streams up to 239.255.255.255",
+        ),
         ('[tls]\nkey = "k.pem"', "tls.certificate: is missing: a certificate and its key go together"),
         ('[tls]\ncertificate = "c.pem"', "tls.key: is missing: a certificate and its key go together"),
         ('[tls]\nhttp_listen = "0.0.0.0:443"', "tls.http_listen: needs tls.certificate and tls.key"),

@@ -334,9 +334,11 @@ class TestWriter:
         database.close()
 
     def test_the_queue_is_bounded(
-        self, held: tuple[Database, threading.Event], caplog: pytest.LogCaptureFixture
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        database, gate = held
+        monkeypatch.setattr(writer, "MAX_WAITING", 5)
+        database, gate = open_here(tmp_path), threading.Event()
+        hold(database, gate)
         for number in range(writer.MAX_WAITING + 2):
             database.settings.store("n", number)
         assert f"{writer.MAX_WAITING} writes to the database" in caplog.text

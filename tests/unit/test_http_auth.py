@@ -280,7 +280,7 @@ class TestServer:
         assert outcome(server, answer(server, {"response": "0" * 32})) is Outcome.REFUSED
         assert not server._counts
 
-    @given(st.text() | st.from_regex(r'(?i)digest (\w+="?[^"]*"?[, ]*)*', fullmatch=True))
+    @given(st.text() | st.text('abc="\\, ').map("Digest ".__add__))
     def test_hostile_header_never_raises(self, header: str) -> None:
         assert outcome(make_server(), header) is Outcome.REFUSED
 
