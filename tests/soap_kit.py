@@ -168,11 +168,11 @@ class Kit:
 
     async def call_digest(self, body: str, user: str = "root", *, header: str = "") -> SoapResponse:
         """Call an operation with HTTP Digest: once for the challenge, once with the answer."""
-        data = envelope(body, header)
-        first = await self.post(data)
+        first = await self.post(envelope(body))
         client = DigestClient(user, Secret(PASSWORDS[user]))
         assert client.challenged(first.challenges)
-        return await self.post(data, authorization=client.authorization("POST", "/onvif/device_service"))
+        authorization = client.authorization("POST", "/onvif/device_service")
+        return await self.post(envelope(body, header), authorization=authorization)
 
     def token(self, user: str, **options: str) -> str:
         """Return a Security header for the clock's present time."""
