@@ -1,0 +1,86 @@
+"""Configured cameras with their drivers; one whose plug-in is broken stays in its place, offline."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.config import Camera, Config, ConfigError, did_you_mean, settings_for
+from gateway.domain.camera import PROFILE_NAMES
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.registry import PluginState, Registry
+from gateway.sdk.clock import Clock
+from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
+from gateway.services.cameras import CameraSpec
+
+DEMO = (("lobby", "Lobby"), ("parking", "Parking"), ("warehouse", "Warehouse"), ("gate", "Gate"))
+
+
+def demo_cameras(configured: Sequence[Camera] = ()) -> tuple[Camera, ...]:
+    """Return four simulated cameras, as a configuration would name them, but for ids that are taken."""
+    taken = {camera.id for camera in configured}
+    return tuple(Camera(id=name, name=title, driver="testpattern") for name, title in DEMO if name not in taken)
+
+
+def camera_specs(config: Config, registry: Registry, clock: Clock, *, strict: bool = False) -> list[CameraSpec]:
+    """Return the cameras in their configured order.
+
+    Raises ConfigError with every unknown driver and every wrong setting. A driver that is missing because its
+    plug-in is broken or disabled, or that fails to start, leaves its camera offline; `strict` makes that an error too.
+    """
+    problems: list[str] = []
+    specs = []
+    for index, camera in enumerate(config.cameras):
+        path = f"camera[{index}]"
+        name = camera.name or camera.id
+        try:
+            driver = _driver(camera, registry, DriverContext(camera.id, name, clock), config, path)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        if strict and isinstance(driver, _Missing):
+            problems.append(f"{path}.driver: {driver.reason}")
+        specs.append(CameraSpec(camera.id, name, driver))
+    if problems:
+        raise ConfigError(problems)
+    return specs
+
+
+def _driver(camera: Camera, registry: Registry, context: DriverContext, config: Config, path: str) -> CameraDriver:
+    kind = registry.drivers.get(camera.driver)
+    if kind is None:
+        known = sorted(registry.drivers)
+        broken = [status.name for status in registry.statuses() if status.state is not PluginState.ENABLED]
+        if not broken:
+            raise ConfigError(
+                [f"{path}.driver: there is no driver {camera.driver!r}{did_you_mean(camera.driver, known)}"]
+            )
+        return _Missing(f"there is no driver {camera.driver!r}; plug-ins not running: {', '.join(broken)}", context)
+    settings = settings_for(kind, dict(camera.settings), f"{path}.settings", base=config.directory)
+    try:
+        return kind(settings, context)
+    except GatewayError as error:
+        raise ConfigError([f"{path}.settings: {error.message}"]) from error
+    except Exception as error:  # noqa: BLE001 - a stranger's start may raise anything
+        reason = f"driver {camera.driver!r} failed to start: {type(error).__name__}: {error}"
+        registry.mark(camera.driver, PluginState.FAILED, reason)
+        return _Missing(reason, context)
+
+
+@dataclass(frozen=True, slots=True)
+class _NoSettings:
+    pass
+
+
+class _Missing(CameraDriver):
+    """Stands in for a driver that could not be had, so that the channels behind it keep their numbers."""
+
+    Settings = _NoSettings
+
+    def __init__(self, reason: str, context: DriverContext) -> None:
+        super().__init__(_NoSettings(), context)
+        self.reason = reason
+
+    def profiles(self) -> tuple[str, ...]:
+        return PROFILE_NAMES
+
+    async def stream(self, profile: str, sink: MediaSink) -> None:  # noqa: ARG002 - there is nothing to stream
+        raise GatewayError(ErrorKind.UNSUPPORTED, self.reason)
