@@ -11,9 +11,9 @@ WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secex
 ADDRESSING = ("http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing")
 FAULT_ACTION = "http://www.w3.org/2005/08/addressing/soap/fault"
 
-MAX_BYTES = 256 * 1024
-MAX_ELEMENTS = 4000
-MAX_ATTRIBUTES = 4000
+MAX_BYTES = 128 * 1024
+MAX_ELEMENTS = 2000
+MAX_ATTRIBUTES = 2000
 MAX_DEPTH = 64
 _PARSER = etree.XMLParser(
     encoding="utf-8",
