@@ -4,7 +4,6 @@ from gateway.protocols.discovery import (
     DEVICE,
     NETWORK_VIDEO_TRANSMITTER,
     NS_DISCOVERY,
-    NS_SOAP11,
     ONVIF_TYPES,
     TO_ANONYMOUS,
     Body,
@@ -21,6 +20,7 @@ from gateway.protocols.discovery import (
     serialize,
 )
 from gateway.protocols.discovery_target import BURST, MAX_KNOWN_IDS, MAX_SOURCES, RATE, Responder, matches
+from gateway.protocols.soap.envelope import SoapVersion
 
 UUID = "4d3a8f6e-1f0a-4a4b-9c2e-001122334455"
 SCOPES = (scope("Profile", "Streaming"), scope("Profile", "T"), scope("name", "Front Door"), f"uuid:{UUID}")
@@ -95,10 +95,10 @@ def test_an_unknown_matching_rule_is_a_fault_on_unicast_and_silence_on_multicast
 
 
 def test_the_answer_uses_the_soap_version_of_the_question(responder: Responder) -> None:
-    asked = serialize(Message(Probe(), "uuid:1", soap=NS_SOAP11))
+    asked = serialize(Message(Probe(), "uuid:1", soap=SoapVersion.V11))
     reply = responder.respond(asked, "192.0.2.9", (XADDR,), 0.0, multicast=True)
     assert reply is not None
-    assert parse(reply.datagram).soap == NS_SOAP11
+    assert parse(reply.datagram).soap is SoapVersion.V11
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ from gateway.servers.probe import probe
 
 def lie(sock):
     head = '<s:Envelope xmlns:s="%s" xmlns:a="%s" xmlns:d="%s"><s:Header><a:MessageID>%%s</a:MessageID>' % (
-        NS_SOAP12, NS_ADDRESSING, NS_DISCOVERY)
+        SoapVersion.V12.namespace, NS_ADDRESSING, NS_DISCOVERY)
     body = '</s:Header><s:Body>%s</s:Body></s:Envelope>'
     hostile = [
         head % "1" + '<d:AppSequence InstanceId="abc"/>' + body % "<d:Hello/>",

@@ -12,7 +12,6 @@ from gateway.protocols.discovery import (
     MULTICAST_IPV4,
     NS_ADDRESSING,
     NS_DISCOVERY,
-    NS_SOAP12,
     ONVIF_TYPES,
     Bye,
     Hello,
@@ -23,6 +22,7 @@ from gateway.protocols.discovery import (
     scope,
     serialize,
 )
+from gateway.protocols.soap.envelope import SoapVersion
 from gateway.servers.discovery import (
     APP_MAX_DELAY,
     MAX_PENDING,
@@ -275,7 +275,7 @@ async def test_a_scan_that_fails_is_repeated(network: Network, peer: Peer) -> No
 
 BOMB = b'<!DOCTYPE x [<!ENTITY a "' + b"a" * 5000 + b'"><!ENTITY b "' + b"&a;" * 1000 + b'">]><x>&b;</x>'
 HOSTILE_HELLO = (
-    f'<s:Envelope xmlns:s="{NS_SOAP12}" xmlns:a="{NS_ADDRESSING}" xmlns:d="{NS_DISCOVERY}"><s:Header>'
+    f'<s:Envelope xmlns:s="{SoapVersion.V12.namespace}" xmlns:a="{NS_ADDRESSING}" xmlns:d="{NS_DISCOVERY}"><s:Header>'
     f'<a:MessageID>uuid:h</a:MessageID><d:AppSequence InstanceId="abc" MessageNumber="1"/></s:Header>'
     "<s:Body><d:Hello/></s:Body></s:Envelope>"
 ).encode()
