@@ -1,7 +1,8 @@
-"""A camera made of GStreamer's RTSP server: plays films in a loop, and tells at the end what it sent.
+"""A camera made of GStreamer's RTSP server: plays films in a loop, and tells what it sent.
 
 Run with the system's Python: film_camera.py ADDRESS PORT USER PASSWORD NAME=FILM.mp4…
-Prints a line when it listens; after SIGTERM prints {NAME: {"frames": [RTP timestamp, …], "packets": N}} of the video.
+Prints a line when it listens; at each SIGUSR1 it prints {NAME: {"frames": [RTP timestamp, …], "packets": N}} of the
+video sent so far. It ends at SIGTERM.
 The films' H.264 and AAC travel as their encoder made them, with RTP times that go on from loop to loop.
 """
 
@@ -125,6 +126,11 @@ def moment(unit: Gst.Buffer) -> int:
     return unit.pts if unit.dts == Gst.CLOCK_TIME_NONE else unit.dts
 
 
+def report(streams: dict[str, Stream]) -> bool:
+    print(json.dumps({name: stream.report() for name, stream in streams.items()}), flush=True)
+    return True
+
+
 def main(address: str, port: str, user: str, password: str, *films: str) -> int:
     Gst.init(None)
     server = GstRtspServer.RTSPServer(address=address, service=port)
@@ -145,9 +151,9 @@ def main(address: str, port: str, user: str, password: str, *films: str) -> int:
     server.attach(None)
     loop = GLib.MainLoop()
     GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, loop.quit)
+    GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGUSR1, report, streams)
     print(json.dumps({"urls": {name: f"rtsp://{address}:{port}/{name}" for name in streams}}), flush=True)
     loop.run()
-    print(json.dumps({name: stream.report() for name, stream in streams.items()}), flush=True)
     return 0
 
 
