@@ -43,6 +43,7 @@ class Codec:
     def element(self, tag: str, value: Mapping[str, Any]) -> etree._Element:
         """Return a global element by itself, for use under `_any`. Raises as `encode` does."""
         declared = " ".join(f'xmlns:{prefix}="{escape(uri)}"' for prefix, uri in self._prefixes.items())
-        element = etree.fromstring(f"<x {declared}>{self.encode(tag, value)}</x>")[0]
-        etree.cleanup_namespaces(element)
+        holder = etree.fromstring(f"<x {declared}>{self.encode(tag, value)}</x>")
+        element = holder[0]
+        holder.remove(element)
         return element

@@ -149,6 +149,7 @@ def test_undeclared_children_are_read_and_written() -> None:
     assert [node.text for node in found["Filter"]["_any"]] == ["tns1:VideoSource//.", "true()"]
     assert found["InitialTerminationTime"] == timedelta(seconds=600)
     capabilities = CODEC.element(f"{TDS}Capabilities", {"Network": {}, "Security": {}, "System": {}})
+    assert etree.tostring(capabilities).count(b"xmlns") == 1
     service = {
         "Namespace": "urn:x",
         "XAddr": "http://x",
