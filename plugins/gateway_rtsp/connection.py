@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from aiortsp.rtsp.connection import RTSPConnection  # type: ignore[import-untyped]
-from aiortsp.rtsp.errors import RTSPError, RTSPResponseError, RTSPTimeoutError  # type: ignore[import-untyped]
 from aiortsp.rtsp.parser import RTSPRequest, RTSPResponse  # type: ignore[import-untyped]
 
 from gateway.domain.access import Secret
@@ -77,20 +76,37 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
 
         Raises GatewayError: UNAUTHENTICATED when credentials are refused or missing, else UNAVAILABLE.
         """
-        if not self.running:
-            self._unavailable("closed the connection")
-        try:
-            response = await self.send_request(method, url, dict(headers or {}))
-        except RTSPResponseError as error:
-            response = error.response
-        except RTSPTimeoutError:
-            self._unavailable(f"does not answer {method} within {self.default_timeout:g} s")
-        except RTSPError as error:
-            self._unavailable("closed the connection", error)
+        response = await self._exchange(method, url, headers or {})
+        if response.status == _UNAUTHORIZED and self.handle_401(response):
+            response = await self._exchange(method, url, headers or {})
+            if response.status == _UNAUTHORIZED and self.handle_401(response):  # a nonce that was already old
+                response = await self._exchange(method, url, headers or {})
         if response.status in (_UNAUTHORIZED, _FORBIDDEN):
             self._refused()
         first = {name: value[0] if isinstance(value, list) else value for name, value in response.headers.items()}
         return Reply(response.status, response.status_msg, first, response.data)
+
+    async def _exchange(self, method: str, url: str, headers: Mapping[str, str]) -> RTSPResponse:
+        """Send one request and wait for its answer.
+
+        The library's `send_request` loses a cancellation that comes together with the answer (`asyncio.wait_for`
+        before Python 3.12), and a camera that is to be closed would go on playing.
+        """
+        if not self.running:
+            self._unavailable("closed the connection")
+        sent = dict(headers)
+        if self._auth:
+            self._auth.make_auth(method, url, sent)
+        cseq = self._next_seq()
+        answer = self.active_requests[cseq] = asyncio.get_running_loop().create_future()
+        try:
+            self.send_message(f"{method} {url} RTSP/1.0", cseq, sent)
+            async with asyncio.timeout(self.default_timeout):
+                return await answer
+        except TimeoutError:
+            self._unavailable(f"does not answer {method} within {self.default_timeout:g} s")
+        finally:
+            del self.active_requests[cseq]
 
     def write_frame(self, channel: int, data: bytes) -> None:
         """Send an interleaved packet."""
@@ -122,7 +138,7 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         lost.__cause__ = exc
         for waiting in self.active_requests.values():
             if not waiting.done():
-                waiting.set_exception(RTSPError(str(lost)))
+                waiting.set_exception(lost)
         self._ended(lost)
 
     def handle_401(self, resp: RTSPResponse) -> bool:

@@ -86,11 +86,6 @@ class SessionMedia:
         self.inputs.append(made)
         return made
 
-    def begin(self) -> None:
-        """Describe the stream, if it is known already."""
-        if self._description.complete:
-            self.describe()
-
     def describe(self) -> None:
         """Describe the stream as far as it is known."""
         self._described = True
@@ -126,9 +121,11 @@ class SessionMedia:
             track.assembler.detach()
 
     def _deliver(self, unit: AccessUnit) -> None:
+        changed = False
         if unit.track == self._main:
             self.received += 1
-            if unit.keyframe and self._description.learn(unit) and (self._described or self._description.complete):
-                self.describe()
+            changed = unit.keyframe and self._description.learn(unit)
+        if (changed and self._described) or (not self._described and self._description.complete):
+            self.describe()
         if self._described:
             self._sink.deliver(unit)

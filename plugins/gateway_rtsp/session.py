@@ -98,7 +98,6 @@ class Session:
         media = self._media = self._wire_up()
         reply = await self._request("PLAY", self._base, {"Range": "npt=0.000-"})
         self._check(reply, "PLAY")
-        media.begin()
         return media
 
     async def _describe(self) -> sdp.SessionDescription:

@@ -11,7 +11,7 @@ from gateway.domain.errors import ErrorKind, GatewayError
 _DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322}
 _UNSAFE: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _ABSOLUTE: Final = re.compile(r"rtsps?://", re.IGNORECASE)
-_USERINFO: Final = re.compile(r"(rtsps?://)[^\s/]*@", re.IGNORECASE)
+_USERINFO: Final = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
