@@ -5,6 +5,7 @@ ones have no key, text beside attributes is `_`, undeclared children are a list 
 are typed as `gateway.onvif.simple` says.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from gateway.onvif.reader import DecodeError, read_element
 from gateway.onvif.writer import EncodeError, Write, Writer, escape
 
 __all__ = ["Codec", "DecodeError", "EncodeError"]
+
+_START = re.compile(r"<[^\s/>]+")
 
 
 class Codec:
@@ -42,8 +45,7 @@ class Codec:
 
     def element(self, tag: str, value: Mapping[str, Any]) -> etree._Element:
         """Return a global element by itself, for use under `_any`. Raises as `encode` does."""
-        declared = " ".join(f'xmlns:{prefix}="{escape(uri)}"' for prefix, uri in self._prefixes.items())
-        holder = etree.fromstring(f"<x {declared}>{self.encode(tag, value)}</x>")
-        element = holder[0]
-        holder.remove(element)
-        return element
+        text = self.encode(tag, value)
+        used = {prefix: uri for prefix, uri in self._prefixes.items() if f"{prefix}:" in text and prefix != "xml"}
+        declared = "".join(f' xmlns:{prefix}="{escape(uri)}"' for prefix, uri in used.items())
+        return etree.fromstring(_START.sub(rf"\g<0>{declared}", text, count=1))
