@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import selectors
+import socket
 import statistics
 import sys
 import time
@@ -19,6 +20,7 @@ from viewer import TcpViewer, UdpViewer, Viewer
 
 KEEP_ALIVE = 20.0
 _TICK = 0.05
+_SLOW_BUFFER = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Swarm:
         kind = UdpViewer if udp else TcpViewer
         self.viewers: list[Viewer] = [kind(url) for _ in range(each) for url in urls]
         self._slow, self._quick = self.viewers[:slow], self.viewers[slow:]
+        for viewer in self._slow:  # else the kernel would hide seconds of video on the viewer's side
+            viewer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SLOW_BUFFER)
         self._slow_rate = slow_rate
         self._selector = selectors.DefaultSelector()
         self._keep_alive = time.monotonic() + KEEP_ALIVE
