@@ -35,6 +35,7 @@ from gateway.onvif.media2 import Media2Service
 from gateway.onvif.media_faults import ANONYMOUS_FAULTS
 from gateway.onvif.media_profiles import MediaProfiles, Streaming
 from gateway.protocols.http_auth import Algorithm, DigestServer
+from gateway.protocols.rtp import parameter_sets
 from gateway.protocols.soap.wsse import TokenVerifier
 from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
@@ -184,9 +185,10 @@ class Gateway:
         authenticator = Authenticator(gatekeeper, verifier, clock)
         endpoint = Endpoint(services, contract, codec, authenticator, clock, anonymous_faults=ANONYMOUS_FAULTS)
 
-        decoders = DecoderPool()
+        decoders = DecoderPool(parameter_sets.from_fmtp)
         stack.callback(decoders.close)
-        snapshots = Snapshots(cameras, decoders, clock)
+        snapshots = Snapshots(cameras, decoders)
+        stack.callback(snapshots.close)
         access = HttpAccess(gatekeeper)
         console = console_routes(config.gateway.name, cameras, access, listeners.rtsp_base)
         settings = HttpSettings(listeners.rtsp.port, config.http.external or "")

@@ -1,0 +1,164 @@
+"""The driver `testpattern`."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gateway.domain.camera import PROFILE_NAMES, CameraInfo
+from gateway.domain.media import AudioParameters, MediaKind, StreamDescription, TrackDescription, VideoParameters
+from gateway.protocols.rtp.packetize import Packetizer
+from gateway.protocols.rtp.parameter_sets import to_fmtp, video_parameters
+from gateway.sdk.clock import Clock
+from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
+from gateway_testpattern import tone
+from gateway_testpattern.encoder import Encoded, Encoder
+from gateway_testpattern.film import Film
+from gateway_testpattern.scene import Scene, hue_of
+from gateway_testpattern.sources import new_sequence, new_ssrc
+
+VIDEO_CLOCK = 90_000
+_NS = 1_000_000_000
+_SIZES = (4, 4096)
+_RATES = (1.0, 60.0)
+_PARAMETER_SETS: dict[str, Callable[[bytes], bool]] = {
+    "H264": lambda unit: unit[0] & 0x1F in (7, 8),
+    "H265": lambda unit: unit[0] >> 1 & 0x3F in (32, 33, 34),
+}
+
+_encoders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="testpattern")
+"""Shared by all simulated cameras; each profile has one picture in it at a time, so its queue is bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestPatternSettings:
+    """The keys of `[camera.settings]`."""
+
+    width: int = 1280
+    height: int = 720
+    frame_rate: float = 10.0
+    sub_width: int = 640
+    sub_height: int = 360
+    sub_frame_rate: float = 5.0
+    codec: Literal["h264", "h265"] = "h264"
+    """Of the main profile; sub is always H.264."""
+    audio: bool = True
+    file: Path | None = None
+    """Plays this media file in a loop instead, as it is."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what can't be encoded."""
+        for name in ("width", "height", "sub_width", "sub_height"):
+            value = getattr(self, name)
+            if value % 4 or not _SIZES[0] * 40 <= value <= _SIZES[1]:
+                raise ValueError(f"{name} must be a multiple of 4 from 160 to {_SIZES[1]}, not {value}")
+        for name in ("frame_rate", "sub_frame_rate"):
+            value = getattr(self, name)
+            if not _RATES[0] <= value <= _RATES[1]:
+                raise ValueError(f"{name} must be from {_RATES[0]:g} to {_RATES[1]:g}, not {value:g}")
+
+
+class TestPatternDriver(CameraDriver):
+    """A camera without a camera."""
+
+    Settings = TestPatternSettings
+    settings: TestPatternSettings
+
+    def profiles(self) -> tuple[str, ...]:
+        """Both profiles; a file has one stream."""
+        return PROFILE_NAMES if self.settings.file is None else PROFILE_NAMES[:1]
+
+    async def info(self) -> CameraInfo:
+        """Return what it says of itself."""
+        return CameraInfo(manufacturer="Simulated", model="Test pattern", serial=self.context.camera_id)
+
+    async def stream(self, profile: str, sink: MediaSink) -> None:
+        """Deliver until cancelled. Raises GatewayError when the file can't be played."""
+        if self.settings.file is not None:
+            await Film(self.settings.file, self.context.clock, _encoders).play(sink)
+        else:
+            await _Simulation(self.settings, self.context, profile, sink).run()
+
+
+class _Simulation:
+    """One profile: pictures drawn and encoded in a thread, paced on the clock, and a beep beside them."""
+
+    def __init__(self, settings: TestPatternSettings, context: DriverContext, profile: str, sink: MediaSink) -> None:
+        main = profile == PROFILE_NAMES[0]
+        self._width, self._height, self._rate = (
+            (settings.width, settings.height, settings.frame_rate)
+            if main
+            else (settings.sub_width, settings.sub_height, settings.sub_frame_rate)
+        )
+        self._encoding = settings.codec.upper() if main else "H264"
+        self._audio = settings.audio and main
+        self._name = context.camera_name
+        self._hue = hue_of(context.camera_id)
+        self._clock = context.clock
+        self._sink = sink
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        scene = await loop.run_in_executor(_encoders, Scene, self._name, self._width, self._height, self._hue)
+        encoder = Encoder(self._encoding, self._width, self._height, self._rate)
+
+        def shoot(utc_ns: int) -> Encoded:
+            return encoder.encode(scene.draw(utc_ns))
+
+        start = self._clock.monotonic()
+        utc_ns = self._clock.utc_ns()
+        picture = await loop.run_in_executor(_encoders, shoot, utc_ns)
+        track = self._video_track(encoder, picture)
+        tracks = (track, _audio_track()) if self._audio else (track,)
+        self._sink.describe(StreamDescription(tracks))
+        async with asyncio.TaskGroup() as tasks:
+            if self._audio:
+                tasks.create_task(_beep(self._sink, self._clock))
+            packetizer = Packetizer(0, track, new_ssrc(), new_sequence())
+            frame = 0
+            while True:
+                elapsed = frame / self._rate
+                rtp_time = round(elapsed * VIDEO_CLOCK)
+                self._sink.deliver(packetizer.unit(picture.units, rtp_time, utc_ns, picture.keyframe))
+                frame = await _next(self._clock, start, frame, self._rate)
+                utc_ns = self._clock.utc_ns()
+                picture = await loop.run_in_executor(_encoders, shoot, utc_ns)
+
+    def _video_track(self, encoder: Encoder, first: Encoded) -> TrackDescription:
+        sets = [unit for unit in first.units if _PARAMETER_SETS[self._encoding](unit)]
+        seen = video_parameters(self._encoding, sets, self._rate)
+        profile = "" if seen is None else seen.codec_profile
+        video = VideoParameters(self._width, self._height, self._rate, encoder.bitrate, encoder.gop_length, profile)
+        fmtp = to_fmtp(self._encoding, sets)
+        return TrackDescription(MediaKind.VIDEO, self._encoding, 96, VIDEO_CLOCK, fmtp=fmtp, video=video)
+
+
+async def _next(clock: Clock, start: float, done: int, rate: float) -> int:
+    """Wait for the next number that is due; numbers whose time has passed are left out."""
+    due = max(done + 1, math.ceil((clock.monotonic() - start) * rate))
+    await clock.sleep(max(0.0, start + due / rate - clock.monotonic()))
+    return due
+
+
+def _audio_track() -> TrackDescription:
+    audio = AudioParameters(tone.RATE, 1, tone.RATE * 8)
+    return TrackDescription(MediaKind.AUDIO, "PCMU", 0, tone.RATE, audio=audio)
+
+
+async def _beep(sink: MediaSink, clock: Clock) -> None:
+    """Deliver the sound until cancelled; its beep falls on the full second."""
+    samples = memoryview(tone.second() * 2)
+    packetizer = Packetizer(1, _audio_track(), new_ssrc(), new_sequence())
+    start, utc_ns = clock.monotonic(), clock.utc_ns()
+    phase = utc_ns % _NS * tone.RATE // _NS
+    rate = tone.RATE / tone.FRAME
+    number = 0
+    while True:
+        number = await _next(clock, start, number, rate)
+        sample = (number - 1) * tone.FRAME
+        at = (phase + sample) % tone.RATE
+        taken = utc_ns + sample * _NS // tone.RATE
+        sink.deliver(packetizer.unit([samples[at : at + tone.FRAME]], sample, taken, keyframe=True))

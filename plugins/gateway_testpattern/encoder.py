@@ -1,0 +1,62 @@
+"""One encoded picture after another, without delay: PyAV around x264 or x265."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from numpy import uint8
+from numpy.typing import NDArray
+
+GOP_SECONDS = 2
+_CODECS = {"H264": "libx264", "H265": "libx265"}
+_START_CODE = re.compile(rb"\x00\x00\x01")
+_BITS_PER_PIXEL = 0.06
+"""Enough for a picture of which little moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One picture: its NAL units and whether it is a key frame."""
+
+    units: tuple[bytes, ...]
+    keyframe: bool
+
+
+class Encoder:
+    """Encodes pictures of one size; not safe for two threads at once."""
+
+    def __init__(self, encoding: str, width: int, height: int, frame_rate: float) -> None:
+        """`encoding` is H264 or H265."""
+        self.gop_length = max(1, round(frame_rate * GOP_SECONDS))
+        self.bitrate = round(width * height * frame_rate * _BITS_PER_PIXEL)
+        rate = Fraction(frame_rate).limit_denominator(1001)
+        context = cast("VideoCodecContext", VideoCodecContext.create(_CODECS[encoding], "w"))
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.framerate, context.time_base = rate, 1 / rate
+        context.gop_size, context.max_b_frames = self.gop_length, 0
+        context.thread_count = 1
+        context.bit_rate = self.bitrate
+        context.options = {"preset": "ultrafast", "tune": "zerolatency"}
+        if encoding == "H265":
+            context.options |= {"x265-params": "log-level=none:pools=none:frame-threads=1"}
+        else:
+            context.options |= {"profile": "main", "x264-params": "scenecut=0:sliced-threads=0"}
+        self._context = context
+        self._count = 0
+
+    def encode(self, picture: NDArray[uint8]) -> Encoded:
+        """Return the encoded picture, given in planar YUV 4:2:0 of shape (height * 3 / 2, width)."""
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        frame.pts = self._count
+        self._count += 1
+        packets = self._context.encode(frame)
+        data = b"".join(bytes(packet) for packet in packets)
+        return Encoded(split(data), any(packet.is_keyframe for packet in packets))
+
+
+def split(data: bytes) -> tuple[bytes, ...]:
+    """Return the NAL units of a byte stream (ITU-T H.264 annex B)."""
+    return tuple(unit for part in _START_CODE.split(data)[1:] if (unit := part.rstrip(b"\x00")))
