@@ -7,6 +7,7 @@ from typing import cast
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import ColorRange
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.lettering import Lettering
@@ -55,8 +56,8 @@ def placeholder(name: str, note: str, width: int, height: int) -> bytes:
 
 def encode(frame: av.VideoFrame) -> bytes:
     """Return a picture as JPEG, in the full range of levels."""
-    full = frame.reformat(format="yuvj420p", dst_color_range="jpeg")
-    context = cast("VideoCodecContext", VideoCodecContext.create("mjpeg", "w"))
+    full = frame.reformat(format="yuvj420p", dst_color_range=ColorRange.JPEG)
+    context = VideoCodecContext.create("mjpeg", "w")
     context.width, context.height, context.pix_fmt = full.width, full.height, "yuvj420p"
     context.time_base = Fraction(1, 25)
     context.options = {"qmin": _QUALITY, "qmax": _QUALITY, "huffman": "default"}

@@ -121,7 +121,9 @@ class Requests:
         if not isinstance(found, Account):
             if found.blocked:
                 raise RtspError(403, "too many failed logins came from this address")
-            challenges = [("WWW-Authenticate", challenge) for challenge in found.challenges]
+            # Many clients read only the first challenge; FFmpeg only the last, and it knows nothing but MD5.
+            offered = (*found.challenges, *found.challenges[:1]) if len(found.challenges) > 1 else found.challenges
+            challenges = [("WWW-Authenticate", challenge) for challenge in offered]
             raise RtspError(401, "the request needs a login", headers=challenges)
         if not may(found.level, AccessClass.READ_MEDIA):
             raise RtspError(403, f"user {found.name!r} may not see media")
