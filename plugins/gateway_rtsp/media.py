@@ -35,9 +35,14 @@ class TrackInput:
         """Whether the camera has said BYE."""
         self._view = memoryview(buffer)
 
-    def rtcp_frame(self, start: int, end: int, now_ns: int) -> None:
-        """Take an RTCP packet that lies in the buffer as an interleaved frame."""
-        self.rtcp(self._view[start + _FRAME_HEADER : end], now_ns)
+    def rtcp_frame(self, position: int, end: int, now_ns: int) -> int:
+        """Take an RTCP packet that lies in the buffer as an interleaved frame (`FrameReceiver`)."""
+        begin = position + _FRAME_HEADER
+        stop = begin + (self._view[position + 2] << 8 | self._view[position + 3])
+        if stop > end:
+            return position
+        self.rtcp(self._view[begin:stop], now_ns)
+        return stop
 
     def rtcp(self, data: bytes | memoryview, now_ns: int) -> None:
         """Take an RTCP packet."""
@@ -103,7 +108,10 @@ class SessionMedia:
 
     def needs_timer(self) -> bool:
         """Tell whether `flush` must be called after `FLUSH_NS`."""
-        return any(track.timed and track.assembler.needs_timer for track in self.inputs)
+        for track in self.inputs:  # noqa: SIM110 - after every read, where a generator costs more
+            if track.timed and track.assembler.needs_timer:
+                return True
+        return False
 
     def flush(self, now_ns: int) -> None:
         """Hand on the frames whose end is not marked and that have waited long enough."""
@@ -113,7 +121,10 @@ class SessionMedia:
 
     def holding(self) -> bool:
         """Tell whether bytes of the buffer that all tracks share are still needed."""
-        return any(track.assembler.waiting_since_ns for track in self.inputs)
+        for track in self.inputs:  # noqa: SIM110 - before every read, where a generator costs more
+            if track.assembler.waiting_since_ns:
+                return True
+        return False
 
     def detach(self) -> None:
         """Copy the bytes that are still needed."""

@@ -45,7 +45,7 @@ def normalized(message: bytes, cseq: int) -> bytes | None:
     or send lines without a colon, and other character sets than UTF-8.
     """
     head, _, body = message.replace(b"\r\n\r\n", b"\n\n", 1).partition(b"\n\n")
-    first, *lines = head.decode("utf-8", "replace").splitlines()
+    first, *lines = head.decode("utf-8", "replace").splitlines() or [""]
     if match := _STATUS_LINE.match(first):
         first = f"RTSP/1.0 {match[1]} {match[2].strip() or 'Unknown'}"
     elif match := _REQUEST_LINE.match(first):

@@ -159,7 +159,7 @@ class Session:
                 setup.udp.start(track, self._peer(setup.transport), self._clock, self._after_media)
             else:
                 track = media.add(stream.buffer)
-                stream.receivers[setup.channels[0]] = track.assembler.add
+                stream.receivers[setup.channels[0]] = track.assembler.take
                 stream.receivers[setup.channels[1]] = track.rtcp_frame
         if not self._options.udp:
             stream.holder = media

@@ -43,7 +43,7 @@ class UdpPair:
     def start(self, track: TrackInput, peer: Peer, clock: Clock, after_media: Callable[[], None]) -> None:
         """Receive for a track on the running loop; `after_media` is called after each burst."""
         self._peer = peer
-        self.buffer.receiver = track.assembler.add
+        self.buffer.receiver = track.assembler.take
         self.buffer.holder = track
         loop = asyncio.get_running_loop()
         loop.add_reader(self._rtp, self._read_rtp, clock, after_media)

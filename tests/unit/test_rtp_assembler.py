@@ -38,7 +38,7 @@ class Wire:
         self.assembler = Assembler(
             index, track, self.buffer.buffer, Timeline(track.clock_rate, CameraClock()), self.units.append
         )
-        self.buffer.receiver = self.assembler.add
+        self.buffer.receiver = self.assembler.take
         self.buffer.holder = self
 
     def holding(self) -> bool:

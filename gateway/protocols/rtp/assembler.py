@@ -17,6 +17,9 @@ from gateway.protocols.rtp.unwrap import TIMESTAMP_BITS, Unwrapper
 MAX_UNIT_BYTES: Final = 64 * 1024
 """A larger frame is handed on in several units; only the first of them can be a key frame."""
 
+_DOLLAR: Final = 0x24
+_FRAME_HEADER: Final = 4
+_NOWHERE: Final = -1
 _SMALLEST: Final = 4 + 12
 """Frame header and RTP header."""
 _RTCP_FIRST, _RTCP_LAST = 200, 204
@@ -54,7 +57,7 @@ class Assembler:
         self._previous: PartOfFrame | None = None
         self._pieces: list[memoryview | bytes] = []
         self._offsets: list[int] = []
-        self._start = self._end = 0
+        self._start, self._end = 0, _NOWHERE
         """The run of adjoining packets in the buffer that is not yet in `_pieces`."""
         self._shift = 0
         """What to add to a position in the buffer to get an offset in the unit."""
@@ -64,36 +67,36 @@ class Assembler:
         """Tell whether only time can end the unit in progress: its source does not mark the ends of frames."""
         return bool(self.waiting_since_ns) and not self._marks
 
-    def add(self, start: int, end: int, now_ns: int) -> None:
-        """Take the packet whose frame header is at `start` of the buffer and whose last byte is before `end`."""
+    def take(self, position: int, end: int, now_ns: int) -> int:
+        """Take the packets of one channel that follow each other in the buffer, whose bytes end at `end`.
+
+        The first one's frame header is at `position`; returns the position after the last complete one.
+        """
         buffer = self._buffer
-        if end - start < _SMALLEST or buffer[start + 4] & 0xC0 != 0x80:  # noqa: PLR2004 - RTP's version 2
-            return
-        second = buffer[start + 5]
-        if _RTCP_FIRST <= second <= _RTCP_LAST:
-            return
-        timestamp = buffer[start + 8 : start + 12]
-        if timestamp != self._timestamp:
-            if self.waiting_since_ns:
+        channel = buffer[position + 1]
+        renumber = channel != self._channel
+        while end - position >= _FRAME_HEADER and buffer[position] == _DOLLAR and buffer[position + 1] == channel:
+            stop = position + 4 + (buffer[position + 2] << 8 | buffer[position + 3])
+            if stop > end:
+                break
+            second = buffer[position + 5] if stop - position >= _SMALLEST and buffer[position + 4] >> 6 == 2 else 0xC8  # noqa: PLR2004 - RTP's version
+            if second > 127 and _RTCP_FIRST <= second <= _RTCP_LAST:  # noqa: PLR2004 - the marker is the top bit
+                position = stop
+                continue
+            if buffer[position + 8 : position + 12] != self._timestamp:
+                self._new_frame(buffer[position + 8 : position + 12])
+            if position != self._end:
+                self._new_run(position, now_ns)
+            if renumber:
+                buffer[position + 1] = self._channel
+            self._offsets.append(position + self._shift)
+            self._end = position = stop
+            if second > 127 or self._every_packet:  # noqa: PLR2004
+                self._marks = True
                 self._emit(complete=True)
-            self._timestamp = timestamp
-            self._keyed = False
-            self._previous = None
-        if not self.waiting_since_ns:
-            self.waiting_since_ns = now_ns
-            self._start = self._end = start
-            self._shift = -start
-        elif start != self._end:
-            self._cut(start)
-        if buffer[start + 1] != self._channel:
-            buffer[start + 1] = self._channel
-        self._offsets.append(start + self._shift)
-        self._end = end
-        if second > 127 or self._every_packet:  # noqa: PLR2004 - the marker is the top bit
-            self._marks = True
-            self._emit(complete=True)
-        elif end + self._shift >= MAX_UNIT_BYTES:
-            self._emit(complete=False)
+            elif stop + self._shift >= MAX_UNIT_BYTES:
+                self._emit(complete=False)
+        return position
 
     def flush(self) -> None:
         """Hand on the unit in progress, if there is one; what comes later of its frame is another unit."""
@@ -105,6 +108,21 @@ class Assembler:
         if self.waiting_since_ns and self._start != self._end:
             self._cut(0)
             self._pieces = [b"".join(self._pieces)]
+
+    def _new_frame(self, timestamp: bytearray) -> None:
+        if self.waiting_since_ns:
+            self._emit(complete=True)
+        self._timestamp = timestamp
+        self._keyed = False
+        self._previous = None
+
+    def _new_run(self, position: int, now_ns: int) -> None:
+        """Begin a run of adjoining packets: the first of a unit, or one behind packets of another track."""
+        if self.waiting_since_ns:
+            self._cut(position)
+        else:
+            self.waiting_since_ns = now_ns
+            self._start, self._shift = position, -position
 
     def _cut(self, start: int) -> None:
         """End the run of adjoining packets; the next one begins at `start`."""
@@ -121,6 +139,7 @@ class Assembler:
             data = bytes(self._view[self._start : self._end])
         offsets, self._offsets = self._offsets, []
         arrival_ns, self.waiting_since_ns = self.waiting_since_ns, 0
+        self._end = _NOWHERE
         block = PacketBlock(data, offsets)
         rtp_time = self.unwrap(int.from_bytes(self._timestamp, "big"))
         last = offsets[-1]

@@ -31,3 +31,8 @@ class H264Format(NalFormat):
     def fragment_header(self, unit: memoryview) -> tuple[bytes, int]:
         """Return the FU indicator and the type."""
         return bytes((unit[0] & 0xE0 | self.fragment,)), unit[0] & 0x1F
+
+    def is_inter_slice(self, data: bytes, position: int) -> bool:
+        """Look for type 1, plain or in an FU-A."""
+        kind = data[position] & 0x1F
+        return (data[position + 1] & 0x1F if kind == self.fragment else kind) == 1

@@ -3,6 +3,7 @@
 from gateway.protocols.rtp.nal import NalFormat
 
 VPS, SPS, PPS = 32, 33, 34
+_FIRST_IRAP = 16
 
 
 class H265Format(NalFormat):
@@ -12,7 +13,7 @@ class H265Format(NalFormat):
     aggregate = 48
     fragment = 49
     slices = range(32)
-    random_access = frozenset({*range(16, 24), VPS, SPS})
+    random_access = frozenset({*range(_FIRST_IRAP, 24), VPS, SPS})
     parameter_sets = frozenset({VPS, SPS, PPS})
     single = range(48)
 
@@ -31,3 +32,8 @@ class H265Format(NalFormat):
     def fragment_header(self, unit: memoryview) -> tuple[bytes, int]:
         """Return the payload header and the type."""
         return bytes((unit[0] & 0x81 | self.fragment << 1, unit[1])), self.type_of(unit)
+
+    def is_inter_slice(self, data: bytes, position: int) -> bool:
+        """Look for types 0 to 15, plain or in a fragmentation unit."""
+        kind = data[position] >> 1 & 0x3F
+        return (data[position + 2] & 0x3F if kind == self.fragment else kind) < _FIRST_IRAP

@@ -21,8 +21,12 @@ _MESSAGE = re.compile(
 _LONGEST_START: Final = 13
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 
-FrameReceiver = Callable[[int, int, int], None]
-"""Takes begin (of the frame header), end and arrival time in UTC nanoseconds of a frame in the buffer."""
+FrameReceiver = Callable[[int, int, int], int]
+"""Takes the frames of its channel that follow each other in the buffer.
+
+Is called with the position of a frame header, the end of the bytes in the buffer and their arrival in UTC
+nanoseconds; returns the position after the last complete frame that it took.
+"""
 
 
 class Holder(Protocol):
@@ -55,8 +59,9 @@ class InterleavedStream:
 
     def room(self) -> memoryview:
         """Return where the next bytes are to be read into."""
-        used_up = self._start == self._end and not (self.holder and self.holder.holding())
-        if used_up or BUFFER_SIZE - self._end < _ROOM:
+        if self._start == self._end and (self.holder is None or not self.holder.holding()):
+            self._start = self._end = 0
+        elif BUFFER_SIZE - self._end < _ROOM:
             self._reuse()
         return self._view[self._end :]
 
@@ -67,19 +72,19 @@ class InterleavedStream:
         position = self._start
         while end - position >= _FRAME_HEADER:
             if buffer[position] == _DOLLAR:
-                stop = position + 4 + (buffer[position + 2] << 8 | buffer[position + 3])
-                if stop > end:
-                    break
-                receiver = receivers.get(buffer[position + 1])
-                if receiver is not None:
-                    receiver(position, stop, now_ns)
-                position = stop
+                receiver = receivers.get(buffer[position + 1], self._ignore)
+                stop = receiver(position, end, now_ns)
             else:
                 stop = self._other(position)
-                if stop == position:
-                    break
-                position = stop
+            if stop == position:
+                break
+            position = stop
         self._start = position
+
+    def _ignore(self, position: int, end: int, _now_ns: int) -> int:
+        """Skip a frame of a channel that nobody wants."""
+        stop = position + 4 + (self.buffer[position + 2] << 8 | self.buffer[position + 3])
+        return stop if stop <= end else position
 
     def _reuse(self) -> None:
         if self.holder:

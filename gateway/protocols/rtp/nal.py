@@ -3,11 +3,16 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from gateway.domain.media import PacketBlock
 from gateway.protocols.rtp import block
+from gateway.protocols.rtp.packet import HEADER_SIZE
 from gateway.protocols.rtp.payload import PayloadFormat, Piece, joined
+
+_HEADERS: Final = block.FRAME_HEADER + HEADER_SIZE
+_PLAIN: Final = 0x80
+"""First byte of an RTP header without CSRCs, extension and padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,16 @@ class NalFormat(PayloadFormat):
     def fragment_header(self, unit: memoryview) -> tuple[bytes, int]:
         """Return the payload header of a unit's fragments, and the type to put into the byte after it."""
 
+    @abstractmethod
+    def is_inter_slice(self, data: bytes, position: int) -> bool:
+        """Tell whether the payload at a position is, or is a fragment of, a slice that no decoding begins with."""
+
     def is_key(self, packets: PacketBlock) -> bool:
         """Tell whether the block begins an intra picture or carries its parameter sets."""
+        data, start = packets.data, packets.offsets[0] + _HEADERS
+        plain = data[start - HEADER_SIZE] == _PLAIN and len(data) > start + self.header_size
+        if plain and self.is_inter_slice(data, start):
+            return False  # nearly always, without looking further
         for head in self._heads(packets):
             if head.type in self.random_access:
                 return True
