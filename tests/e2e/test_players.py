@@ -61,7 +61,7 @@ def test_gstreamer_plays(gateway: Gateway, camera: str, way: str) -> None:
     video = tracks["video"]
     assert video["encoding"] == "H264"
     assert video["gaps"] == 0
-    assert video["keyframe_first"]
+    assert video["keyframe_first"] or way == "multicast", "who joins a group comes in between"
     assert video["frames"] >= 30
 
 

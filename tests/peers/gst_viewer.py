@@ -83,6 +83,7 @@ class Viewer:
         source.set_property("location", url)
         source.set_property("protocols", TRANSPORTS[transport])
         source.set_property("latency", 500)
+        source.set_property("tls-validation-flags", 0)  # the certificate is one of our own making
         source.connect("pad-added", self._pad)
         self.pipeline.add(source)
         bus = self.pipeline.get_bus()

@@ -10,6 +10,7 @@ import inspect
 import json
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,9 @@ SERVICES = {
 }
 # Reads first, then what makes, changes and removes; what would stop a device comes last.
 ORDER = ("Get", "Create", "Add", "Set", "Start", "Send", "Stop", "Load", "Scan", "Play", "Remove", "Delete")
-LAST = ("SetSystemFactoryDefault", "SystemReboot", "RestoreSystem", "StartSystemRestore", "StartFirmwareUpgrade")
+LAST = ("RestoreSystem", "StartSystemRestore", "StartFirmwareUpgrade", "SetSystemFactoryDefault", "SystemReboot")
+FIRST = re.compile(r"GetProfiles|Get(?!Compatible)\w+(Configurations|Sources|Outputs|Interfaces|Protocols)")
+RESTART_SECONDS = 20
 KIND = re.compile("VideoSource|VideoEncoder|AudioSource|AudioEncoder|AudioOutput|AudioDecoder|Metadata|Analytics|PTZ")
 NOBODY = "no-such-token"
 
@@ -44,27 +47,27 @@ class Session:
         self.made = NOBODY
         """Token of the profile that this session created."""
 
-    def run(self) -> dict[str, dict[str, str]]:
-        for operation in self.operations():
-            self.call(operation)
-        return self.results
-
     def operations(self) -> list[str]:
         names = [name for name, _ in inspect.getmembers(type(self.service), inspect.isfunction) if name[0].isupper()]
 
-        def place(name: str) -> tuple[bool, int, bool, bool, str]:
+        def place(name: str) -> tuple[bool, int, str]:
+            # The lists come before what asks for one of their entries.
             verb = next((index for index, verb in enumerate(ORDER) if name.startswith(verb)), len(ORDER))
-            # The lists come before what asks for one of their entries, and a profile is removed when it is empty.
-            return (name in LAST, verb, name == "DeleteProfile", not name.endswith("s"), name)
+            return (FIRST.fullmatch(name) is None, verb, name)
 
-        return sorted(names, key=place)
+        return sorted((name for name in names if name not in LAST), key=place)
 
     def call(self, operation: str) -> None:
-        function = getattr(self.service, operation)
+        parameters = list(inspect.signature(getattr(type(self.service), operation)).parameters)[1:]
         try:
-            answer = function(**self.arguments(operation, list(inspect.signature(function).parameters)))
+            arguments = self.arguments(operation, parameters)
+            if operation == "SetRelayOutputSettings" and self.name == "deviceio":
+                # The client's own method sends what the published document does not have.
+                answer = self.service.operator.call(operation, RelayOutput=arguments["RelayOutput"])
+            else:
+                answer = getattr(self.service, operation)(**arguments)
         except ONVIFOperationException as error:
-            self.results[operation] = explain(error.original_exception)
+            self.results[operation] = explain(error.original_exception or error)
             return
         except Exception as error:  # noqa: BLE001 - whatever a client stumbles over is a finding
             self.results[operation] = explain(error)
@@ -79,20 +82,32 @@ class Session:
         special = SPECIAL.get(operation)
         if special is not None:
             return special(self)
+        if FIRST.fullmatch(operation):
+            return {}
         return {name: self.argument(operation, name) for name in parameters if name not in OPTIONAL}
 
     def argument(self, operation: str, name: str) -> Any:
         kind = KIND.search(operation)
         if name == "ProfileToken":
             return self.profile(operation)
+        if name == "ConfigurationToken" and operation.endswith("Instances"):
+            return self.first("GetVideoSourceConfigurations")
         if name == "ConfigurationToken":
             return self.first(f"Get{kind[0] if kind else 'VideoSource'}Configurations")
         if name == "Configuration" and kind is not None:
             plural = f"Get{kind[0]}Configurations"
             singular = self.found.get(plural) or self.found.get(f"Get{kind[0]}Configuration") or [None]
-            return serialize_object(singular[0]) if singular[0] is not None else BLANK[kind[0]]
+            plain = serialize_object(singular[0]) if singular[0] is not None else BLANK[kind[0]]
+            return plain.get(f"{kind[0]}Configuration", plain)
         if name == "Configuration":
             return [{"Type": "VideoEncoder", "Token": self.first("GetVideoEncoderConfigurations")}]
+        if name == "InterfaceToken":
+            return self.first("GetNetworkInterfaces")
+        if name == "VideoSourceToken" and self.name == "media2":
+            return (self.found.get("GetVideoSourceConfigurations") or [None])[0].SourceToken
+        if name in {"OSD", "Mask"} and operation.startswith("Create"):
+            token = {"OSD": "VideoSourceConfigurationToken", "Mask": "ConfigurationToken"}[name]
+            return {**VALUES[name], token: self.first("GetVideoSourceConfigurations")}
         if name in {"VideoSourceToken", "AudioSourceToken", "AudioOutputToken", "VideoOutputToken"}:
             return self.first(f"Get{name.removesuffix('Token')}s")
         return VALUES.get(name, NOBODY)
@@ -118,14 +133,15 @@ def explain(error: Exception) -> dict[str, str]:
     return {"outcome": f"error {type(error).__name__}", "reason": str(error)[:300]}
 
 
-OPTIONAL = {"ForcePersistence", "ForcePersistance", "Category", "Location", "Type", "Attributes"}
+OPTIONAL = {"Category", "Type", "Attributes"}
 NOW = dt.datetime.now(dt.UTC)
 BLANK: dict[str, Any] = {
     kind: {"token": NOBODY, "Name": NOBODY, "UseCount": 0}
     | {"AudioOutput": {"OutputToken": NOBODY, "OutputLevel": 1}, "AudioSource": {"SourceToken": NOBODY}}.get(kind, {})
     for kind in ("VideoSource", "VideoEncoder", "AudioSource", "AudioEncoder", "AudioOutput", "AudioDecoder", "PTZ")
 }
-BLANK["Metadata"] = BLANK["Analytics"] = BLANK["AudioDecoder"]
+BLANK["Metadata"] = BLANK["AudioDecoder"]
+BLANK["Analytics"] = BLANK["AudioDecoder"] | {"AnalyticsEngineConfiguration": {}, "RuleEngineConfiguration": {}}
 COLOUR_OSD = {
     "token": NOBODY,
     "VideoSourceConfigurationToken": NOBODY,
@@ -140,13 +156,16 @@ MASK = {
     "Type": "Color",
     "Enabled": False,
 }
-USER = {"Username": "guard", "Password": "guard-pass-1", "UserLevel": "User"}
+RELAY = {"Mode": "Bistable", "DelayTime": dt.timedelta(seconds=1), "IdleState": "closed"}
+USER = {"Username": "guard", "Password": "Night-shift.1", "UserLevel": "User"}
 VALUES: dict[str, Any] = {
     "AuxiliaryCommand": "tt:Wiper|Off",
     "CACertificate": [],
-    "DigitalInputs": [],
+    "DigitalInputs": [{"token": NOBODY, "IdleState": "open"}],
     "Enabled": False,
     "FactoryDefault": "Soft",
+    "ForcePersistence": True,
+    "ForcePersistance": True,
     "FromDHCP": False,
     "IncludeCapability": True,
     "IPAddressFilter": {"Type": "Allow"},
@@ -168,7 +187,11 @@ SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
     "CreateUsers": lambda s: {"User": [USER]},
     "SetUser": lambda s: {"User": [{**USER, "UserLevel": "Operator"}]},
     "DeleteUsers": lambda s: {"Username": [USER["Username"]]},
-    "SetScopes": lambda s: {"Scopes": ["onvif://www.onvif.org/name/test"]},
+    "GetOSD": lambda s: {"OSDToken": NOBODY},
+    "SetScopes": lambda s: {
+        "Scopes": [scope.ScopeItem for scope in s.found["GetScopes"] if scope.ScopeDef == "Configurable"]
+        + VALUES["ScopeItem"]
+    },
     "SetHostname": lambda s: {"Name": "gateway-test"},
     "SetDiscoveryMode": lambda s: {"DiscoveryMode": "Discoverable"},
     "SetNTP": lambda s: {"FromDHCP": True, "NTPManual": []},
@@ -180,7 +203,7 @@ SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
         "NetworkInterface": {"Enabled": True},
     },
     "SetNetworkDefaultGateway": lambda s: {"IPv4Address": ["10.77.0.254"]},
-    "SetHashingAlgorithm": lambda s: {"Algorithm": "MD5,SHA-256"},
+    "SetHashingAlgorithm": lambda s: {"Algorithm": ["MD5", "SHA-256"]},
     "SetSystemDateAndTime": lambda s: {
         "DateTimeType": "Manual",
         "DaylightSavings": False,
@@ -189,19 +212,9 @@ SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
             "Time": {"Hour": NOW.hour, "Minute": NOW.minute, "Second": NOW.second},
         },
     },
-    "SetRelayOutputSettings": lambda s: {
-        "device": {
-            "RelayOutputToken": NOBODY,
-            "Properties": {"Mode": "Bistable", "DelayTime": dt.timedelta(seconds=1), "IdleState": "closed"},
-        },
-    }.get(
-        s.name,
-        {
-            "RelayOutput": {
-                "token": NOBODY,
-                "Properties": {"Mode": "Bistable", "DelayTime": dt.timedelta(seconds=1), "IdleState": "closed"},
-            }
-        },
+    "SetRelayOutputSettings": lambda s: (
+        {"RelayOutputToken": NOBODY, "Properties": RELAY}
+        | ({"RelayOutput": {"token": NOBODY, "Properties": RELAY}} if s.name == "deviceio" else {})
     ),
     "GetOSDs": lambda s: {},
     "GetMasks": lambda s: {},
@@ -221,12 +234,35 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
     client = ONVIFClient(host, int(port), user, password, http_digest=mode == "digest", cache=CacheMode.NONE)
     device = client.devicemgmt()
     announced = {service.Namespace for service in device.GetServices(IncludeCapability=False)}
-    return {
-        f"{name}.{operation}": result
+    sessions = {
+        name: Session(name, getattr(client, accessor)(), device)
         for name, (namespace, accessor) in SERVICES.items()
         if namespace in announced
-        for operation, result in Session(name, getattr(client, accessor)(), device).run().items()
     }
+    for session in sessions.values():
+        for operation in session.operations():
+            session.call(operation)
+    for operation in LAST:
+        sessions["device"].call(operation)
+    wait_for_restart(device)
+    return {
+        f"{name}.{operation}": result
+        for name, session in sessions.items()
+        for operation, result in session.results.items()
+    }
+
+
+def wait_for_restart(device: Any) -> None:
+    """Return when the device answers again after SystemReboot."""
+    time.sleep(2)
+    for _ in range(RESTART_SECONDS):
+        try:
+            device.GetSystemDateAndTime()
+        except ONVIFOperationException:
+            time.sleep(1)
+        else:
+            return
+    sys.exit(f"the device did not come back within {RESTART_SECONDS} s")
 
 
 if __name__ == "__main__":
