@@ -181,7 +181,7 @@ class Gateway:
         services = (device, MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles))
         for service in services:
             model.register(service)
-        verifier = TokenVerifier(allow_text=config.access.plain_password_tokens)
+        verifier = self._token_verifier()
         authenticator = Authenticator(gatekeeper, verifier, clock)
         endpoint = Endpoint(services, contract, codec, authenticator, clock, anonymous_faults=ANONYMOUS_FAULTS)
 
@@ -191,7 +191,7 @@ class Gateway:
         stack.callback(snapshots.close)
         access = HttpAccess(gatekeeper)
         console = console_routes(config.gateway.name, cameras, access, listeners.rtsp_base)
-        settings = HttpSettings(listeners.rtsp.port, config.http.external or "")
+        settings = HttpSettings(listeners.rtsp_base, config.http.external or "")
         self._http = HttpServer(endpoint, access, snapshots.at, settings, [console])
         await self._http.start()
         stack.push_async_callback(self._http.stop)
@@ -207,6 +207,10 @@ class Gateway:
         digest = DigestServer(PACKAGE, secrets.token_bytes(32))
         digest.algorithms = tuple(Algorithm(name) for name in self._config.access.digest_algorithms)
         return Gatekeeper(accounts, digest, FailureLimiter(), self._clock, self._config.access.anonymous_viewers)
+
+    def _token_verifier(self) -> TokenVerifier | None:
+        access = self._config.access
+        return TokenVerifier(allow_text=access.plain_password_tokens) if access.username_tokens else None
 
     def _multicast(self, cameras: Cameras) -> MulticastStreams | None:
         settings = self._config.multicast
@@ -243,7 +247,8 @@ class Gateway:
     def _device_settings(self, listeners: "_Listeners") -> DeviceSettings:
         config = self._config.gateway
         ports = ServicePorts(listeners.http.port, listeners.rtsp.port, listeners.port("https"))
-        return DeviceSettings(config.name, config.location, ports)
+        access = self._config.access
+        return DeviceSettings(config.name, config.location, ports, access.username_tokens, access.digest_algorithms)
 
     def _device_actions(self, profiles: MediaProfiles) -> DeviceActions:
         async def restart() -> None:

@@ -105,6 +105,6 @@ CONTEXT = Context(
     base="http://nvr.example:8080",
     host="nvr.example",
     address="192.0.2.7",
-    rtsp_port=8554,
+    rtsp="rtsp://nvr.example:8554",
     local_address="192.0.2.1",
 )

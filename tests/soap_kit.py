@@ -153,7 +153,7 @@ class Kit:
             base="http://192.0.2.10:8080",
             host="192.0.2.10",
             local_address="192.0.2.10",
-            rtsp_port=8554,
+            rtsp="rtsp://127.0.0.1:8554",
             uri="/onvif/device_service",
             authorization=authorization,
         )

@@ -88,7 +88,8 @@ class Unauthorized(Exception):  # noqa: N818 - HTTP's own word
 class Authenticator:
     """Finds the account of a request and checks that it may call the operation."""
 
-    def __init__(self, gatekeeper: Gatekeeper, verifier: TokenVerifier, clock: Clock) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, verifier: TokenVerifier | None, clock: Clock) -> None:
+        """Without a verifier, UsernameTokens count for nothing and HTTP Digest is the only login."""
         self._gatekeeper = gatekeeper
         self._verifier = verifier
         self._clock = clock
@@ -97,7 +98,8 @@ class Authenticator:
         """Return the caller's account. Raises Unauthorized."""
         if access is AccessClass.PRE_AUTH:
             return ANONYMOUS
-        token, authorization = credentials.token, credentials.authorization
+        token = None if self._verifier is None else credentials.token
+        authorization = credentials.authorization
         if token is not None and authorization is not None and not authorization.lower().startswith("digest"):
             authorization = None
         if token is None and authorization is None:
@@ -105,8 +107,8 @@ class Authenticator:
         accounts = []
         if authorization is not None:
             accounts.append(self._by_http(credentials, authorization))
-        if token is not None:
-            accounts.append(self._by_token(credentials.address, token))
+        if token is not None and self._verifier is not None:
+            accounts.append(self._by_token(credentials.address, token, self._verifier))
         for account in accounts:
             if not may(account.level, access):
                 reason = f"Sender not Authorized: the level {account.level} does not allow {access} operations"
@@ -130,12 +132,12 @@ class Authenticator:
             not_authorized("Sender not Authorized: the HTTP credentials are refused", UNAUTHORIZED), result.challenges
         )
 
-    def _by_token(self, address: str, token: UsernameToken) -> Account:
+    def _by_token(self, address: str, token: UsernameToken, verifier: TokenVerifier) -> Account:
         if self._gatekeeper.blocked(address):
             raise Unauthorized(_blocked(), (), token.username)
         account = self._gatekeeper.find(token.username)
         password = None if account is None else account.password
-        outcome = self._verifier.verify(token, password, self._clock.utc_ns() / _NS)
+        outcome = verifier.verify(token, password, self._clock.utc_ns() / _NS)
         if outcome is Outcome.ACCEPTED and account is not None:
             return account
         if outcome in _GUESSES:

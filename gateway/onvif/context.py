@@ -18,7 +18,8 @@ class Context:
     """Its host alone, in brackets if it is an IPv6 address."""
     address: str
     """The peer's IP address."""
-    rtsp_port: int
+    rtsp: str
+    """`rtsp://HOST:PORT` at the same host, or the configured external one."""
     local_address: str
     """The IP address of ours that the client reached."""
 

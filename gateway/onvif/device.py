@@ -41,6 +41,9 @@ class DeviceSettings:
     name: str
     location: str
     ports: ServicePorts
+    username_tokens: bool = True
+    hashes: tuple[str, ...] = HASHES
+    """Algorithms of HTTP Digest that are offered, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
         UserOperations.__init__(self, accounts)
         ScopeOperations.__init__(self, self._fixed_scopes, _initial_scopes(settings), store, actions.scopes_changed)
         self._identity = identity
-        self._name = settings.name
+        self._device = settings
         self._model = model
         self._store = store
         self._actions = actions
@@ -108,13 +111,13 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
                 "X.509Token": False,
                 "SAMLToken": False,
                 "KerberosToken": False,
-                "UsernameToken": True,
+                "UsernameToken": self._device.username_tokens,
                 "HttpDigest": True,
                 "RELToken": False,
                 "MaxUsers": MAX_ACCOUNTS,
                 "MaxUserNameLength": MAX_NAME,
                 "MaxPasswordLength": MAX_PASSWORD,
-                "HashingAlgorithms": list(HASHES),
+                "HashingAlgorithms": list(self._device.hashes),
             },
             "System": {
                 "DiscoveryResolve": True,
@@ -193,8 +196,8 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
     async def SetHashingAlgorithm(self, request: dict[str, Any], _context: Context) -> dict[str, Any]:
         """Accept the algorithms that are offered; all of them always are."""
         for algorithm in request["Algorithm"]:
-            if algorithm not in HASHES:
-                reason = f"the algorithm {algorithm!r} is not one of {', '.join(HASHES)}"
+            if algorithm not in self._device.hashes:
+                reason = f"the algorithm {algorithm!r} is not one of {', '.join(self._device.hashes)}"
                 raise SoapFault(Sender, "InvalidArgVal", "", reason)
         return {}
 
@@ -241,7 +244,7 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
         raise SoapFault(Sender, "InvalidArgVal", "AuxiliaryDataNotSupported", reason)
 
     def _fixed_scopes(self) -> Sequence[str]:
-        return self._model.fixed_scopes(self._name, self._identity.model, self.mac())
+        return self._model.fixed_scopes(self._device.name, self._identity.model, self.mac())
 
     def _time_zone(self) -> str:
         stored = self._store.load(_TIME_ZONE)

@@ -50,7 +50,8 @@ class SoapRequest:
     """`http://HOST:PORT` as the client used it."""
     host: str
     local_address: str
-    rtsp_port: int
+    rtsp: str
+    """`rtsp://HOST:PORT` for the same client."""
     uri: str = "/"
     authorization: str | None = None
 
@@ -213,7 +214,7 @@ class Endpoint:
         return SoapResponse(fault.status, exchange.version.content_type, data, challenges)
 
     def _context(self, request: SoapRequest, account: Account = ANONYMOUS) -> Context:
-        return Context(account, request.base, request.host, request.address, request.rtsp_port, request.local_address)
+        return Context(account, request.base, request.host, request.address, request.rtsp, request.local_address)
 
     def _bind(self, service: Service) -> None:
         """Add a service's operations. One that two services share goes to the first that implements it."""

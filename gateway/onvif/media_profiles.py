@@ -86,12 +86,9 @@ class MediaProfiles:
         if self.streaming.multicast is None:
             return {}
         model = self.model()
-        encoders = [*model.video_encoders.values(), *model.audio_encoders.values()]
-        return {
-            MediaKind.VIDEO if isinstance(encoder, VideoEncoder) else MediaKind.AUDIO: encoder.multicast
-            for encoder in encoders
-            if encoder.path == path
-        }
+        video = {MediaKind.VIDEO: item.multicast for item in model.video_encoders.values() if item.path == path}
+        audio = {MediaKind.AUDIO: item.multicast for item in model.audio_encoders.values() if item.path == path}
+        return video | audio
 
     def create(self, name: str, token: str, configurations: Iterable[tuple[str, str]] = ()) -> Profile:
         """Make a profile with configurations given as kind and token; nothing is kept when one can't be added."""

@@ -53,7 +53,7 @@ def stream_uri(transport: Transport, path: str, context: Context, rtsps_port: in
     if transport is Transport.RTSPS:
         return f"rtsps://{context.host}:{rtsps_port}{path}"
     group = "?multicast" if transport is Transport.MULTICAST else ""
-    return f"rtsp://{context.host}:{context.rtsp_port}{path}{group}"
+    return f"{context.rtsp}{path}{group}"
 
 
 def snapshot_uri(path: str, context: Context) -> str:

@@ -40,7 +40,8 @@ class SoapEndpoint(Protocol):
 class HttpSettings:
     """How clients reach the device."""
 
-    rtsp_port: int
+    rtsp_base: Callable[[str], str]
+    """Makes `rtsp://HOST:PORT` of the host that a client used."""
     external: str = ""
     """Base address to announce, such as `http://nvr.example:8080`; empty announces what the client used."""
 
@@ -130,7 +131,7 @@ class HttpServer:
             base=base,
             host=host,
             local_address=local[0],
-            rtsp_port=self._settings.rtsp_port,
+            rtsp=self._settings.rtsp_base(host),
             uri=request.raw_path,
             authorization=request.headers.get("Authorization"),
         )

@@ -136,7 +136,8 @@ def _paint_backdrop(luma: Plane, blue: Plane, red: Plane, hue: float) -> None:
 
 def _disc(radius: int) -> Plane:
     y, x = np.mgrid[0 : 2 * radius, 0 : 2 * radius] - radius + 0.5
-    return np.clip((radius - np.hypot(x, y)) * 255, 0, 255).astype(np.uint8)
+    disc: Plane = np.clip((radius - np.hypot(x, y)) * 255, 0, 255).astype(np.uint8)
+    return disc
 
 
 def _blend(under: Plane, coverage: Plane, level: int) -> Plane:

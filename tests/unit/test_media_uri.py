@@ -59,7 +59,7 @@ def test_uris_follow_the_address_that_the_client_used(transport: Transport, uri:
 
 def test_an_ipv6_host_keeps_its_brackets() -> None:
     context = replace(CONTEXT, host="[2001:db8::1]", base="http://[2001:db8::1]:8080")
-    assert stream_uri(Transport.RTSP, "/live/yard/sub", context, None) == "rtsp://[2001:db8::1]:8554/live/yard/sub"
+    assert stream_uri(Transport.RTSPS, "/live/yard/sub", context, 322) == "rtsps://[2001:db8::1]:322/live/yard/sub"
 
 
 def test_a_snapshot_stands_beside_its_stream() -> None:

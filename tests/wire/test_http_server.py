@@ -59,7 +59,13 @@ def server_of(kit: Kit, **settings: str) -> HttpServer:
     async def _home(_request: web.Request) -> web.Response:
         return web.Response(text="console")
 
-    return HttpServer(kit.endpoint, HttpAccess(kit.gatekeeper), snapshot, HttpSettings(8554, **settings), [routes])
+    return HttpServer(
+        kit.endpoint,
+        HttpAccess(kit.gatekeeper),
+        snapshot,
+        HttpSettings(lambda host: f"rtsp://{host}:8554", **settings),
+        [routes],
+    )
 
 
 @pytest.fixture
@@ -129,7 +135,7 @@ async def test_a_configured_external_address_is_announced_instead() -> None:
             return SoapResponse(200, "text/xml", b"<a/>")
 
     kit = Kit()
-    settings = HttpSettings(8554, "https://nvr.example:8443")
+    settings = HttpSettings(lambda host: f"rtsp://{host}:8554", "https://nvr.example:8443")
     server = HttpServer(Recorder(), HttpAccess(kit.gatekeeper), snapshot, settings)
     await server.start()
     _, port = await server.listen("127.0.0.1", 0)
@@ -137,7 +143,11 @@ async def test_a_configured_external_address_is_announced_instead() -> None:
         assert response.status == 200
     await server.stop()
     assert (seen[0].base, seen[0].host) == ("https://nvr.example:8443", "nvr.example")
-    assert (seen[0].address, seen[0].local_address, seen[0].rtsp_port) == ("127.0.0.1", "127.0.0.1", 8554)
+    assert (seen[0].address, seen[0].local_address, seen[0].rtsp) == (
+        "127.0.0.1",
+        "127.0.0.1",
+        "rtsp://nvr.example:8554",
+    )
 
 
 async def test_challenges_come_as_separate_headers_md5_first_and_digest_works(running: Running) -> None:
