@@ -12,8 +12,14 @@ import av
 import numpy as np
 
 from gateway.domain.access import Account, Secret, UserLevel
-from gateway.domain.media import AccessUnit, AudioParameters, MediaKind, StreamDescription, TrackDescription
-from gateway.domain.media import VideoParameters
+from gateway.domain.media import (
+    AccessUnit,
+    AudioParameters,
+    MediaKind,
+    StreamDescription,
+    TrackDescription,
+    VideoParameters,
+)
 from gateway.protocols.rtp.packetize import Packetizer
 from gateway.protocols.rtsp.messages import Headers, Request, Response, serialize
 from gateway.protocols.rtsp.parser import Event, InterleavedFrame, Parser
@@ -36,16 +42,29 @@ def encoded_gop(width: int = 320, height: int = 240) -> tuple[tuple[bytes, ...],
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
-    encoder.options = {"tune": "zerolatency", "preset": "ultrafast", "g": str(GOP), "x264-params": "repeat-headers=1:slices=1"}
+    encoder.options = {
+        "tune": "zerolatency",
+        "preset": "ultrafast",
+        "g": str(GOP),
+        "x264-params": "repeat-headers=1:slices=1",
+    }
     noise = np.random.default_rng(1).integers(0, 255, (height, width, 3), np.uint8)
     packets = []
     for number in range(GOP):
         packets += encoder.encode(av.VideoFrame.from_ndarray(np.roll(noise, number * 8, axis=1), format="rgb24"))
-    return tuple(tuple(nal for nal in bytes(packet).replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if nal) for packet in packets)
+    return tuple(
+        tuple(nal for nal in bytes(packet).replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if nal)
+        for packet in packets
+    )
 
 
 VIDEO = TrackDescription(
-    MediaKind.VIDEO, "H264", 96, 90_000, fmtp="packetization-mode=1", video=VideoParameters(320, 240, 25.0, 2_000_000, GOP)
+    MediaKind.VIDEO,
+    "H264",
+    96,
+    90_000,
+    fmtp="packetization-mode=1",
+    video=VideoParameters(320, 240, 25.0, 2_000_000, GOP),
 )
 AUDIO = TrackDescription(MediaKind.AUDIO, "PCMU", 0, 8000, audio=AudioParameters(8000, 1, 64_000))
 
@@ -72,7 +91,7 @@ class Camera:
         gop = encoded_gop()
         units = [self._packetizers[0].unit(gop[n % GOP], n * FRAME_TICKS, utc, n % GOP == 0)]
         if len(self._packetizers) > 1:
-            units.append(self._packetizers[1].unit([b"\xff" * 320], n * 320, utc, False))
+            units.append(self._packetizers[1].unit([b"\xff" * 320], n * 320, utc, keyframe=False))
         self.number += 1
         for unit in units:
             self.stream.deliver(unit)
@@ -113,7 +132,7 @@ VIEWER = Account("viewer", UserLevel.USER, Secret("secret"))
 class OpenDoor:
     """Lets everybody in as one user."""
 
-    def admit(self, address: str, method: str, authorization: str | None, uri: str = "") -> Account:  # noqa: ARG002
+    def admit(self, address: str, method: str, authorization: str | None, uri: str = "") -> Account:
         return VIEWER
 
 
@@ -141,12 +160,22 @@ class House:
 
 @contextmanager
 def house(
-    *, door: object = None, clock: Clock | None = None, options: RtspOptions | None = None, audio: bool = True, **more: object
+    *,
+    door: object = None,
+    clock: Clock | None = None,
+    options: RtspOptions | None = None,
+    audio: bool = True,
+    **more: object,
 ) -> Iterator[House]:
     camera = Camera(audio=audio)
     listening = {name: more.pop(name) for name in ("web", "tls") if name in more}
     server = RtspServer(
-        Cameras({PATH: camera}), door or OpenDoor(), clock or SystemClock(), options=options, udp_hosts=("127.0.0.1", "::1"), **more
+        Cameras({PATH: camera}),
+        door or OpenDoor(),
+        clock or SystemClock(),
+        options=options,
+        udp_hosts=("127.0.0.1", "::1"),
+        **more,
     )
     server.start()
     listener = Listener("127.0.0.1", 0, server, **listening)

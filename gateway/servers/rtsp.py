@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, AddressFamily
 from typing import Final, TypeVar
 
@@ -21,6 +22,14 @@ SWEEP_SECONDS: Final = 1.0
 
 _Kind = TypeVar("_Kind", bound=Connection)
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What exists while the server runs."""
+
+    context: Context
+    tunnels: Tunnels
 
 
 class RtspServer:
@@ -48,8 +57,7 @@ class RtspServer:
         self._tally = Tally()
         self._reported = (0, 0)
         self._sessions = Sessions(clock, self._options.session_timeout, self._options.max_sessions)
-        self._context: Context | None = None
-        self._tunnels: Tunnels | None = None
+        self._parts: _Parts | None = None
 
     def start(self) -> None:
         """Open the UDP ports, where the system has any; call it on the running event loop."""
@@ -71,22 +79,33 @@ class RtspServer:
             self._multicast,
             self._clock.utc_ns,
         )
-        self._context = Context(loop, self._clock, self._options, requests, self._sessions, self._tally)
-        openers = Openers(self._opener(TunnelConnection), self._opener(WebSocketConnection), self._refused)
-        self._tunnels = Tunnels(loop, self._clock, self._options.limits, openers)
+        context = Context(loop, self._clock, self._options, requests, self._sessions, self._tally)
+        openers = Openers(
+            tunnel=lambda wire: self._opened(TunnelConnection(context, wire, self._closed)),
+            websocket=lambda wire: self._opened(WebSocketConnection(context, wire, self._closed)),
+            refused=self._refused,
+        )
+        self._parts = _Parts(context, Tunnels(loop, self._clock, self._options.limits, openers))
 
     def accept(self, wire: Wire, *, http: bool) -> None:
         """Take over a connection; `http` tells that it begins with an HTTP head (a tunnel or WebSocket)."""
-        if self._context is None or self._tunnels is None:
-            raise RuntimeError("the RTSP server has not been started")
+        parts = self._running()
         if not self._admits(wire.address):
             wire.close()
             return
         self._addresses[wire.address] += 1
         if http:
-            self._tunnels.accept(wire)
+            parts.tunnels.accept(wire)
         else:
-            self._opener(Connection)(wire).start()
+            self._opened(Connection(parts.context, wire, self._closed)).start()
+
+    def hold_group(self, path: str) -> None:
+        """Send a stream to its multicast groups until released, with or without sessions. Raises GatewayError."""
+        self._running().context.requests.hold_group(path)
+
+    def release_group(self, path: str) -> None:
+        """Stop what `hold_group` began."""
+        self._running().context.requests.release_group(path)
 
     async def run(self) -> None:
         """Watch over time-outs until cancelled."""
@@ -100,8 +119,8 @@ class RtspServer:
         self._sessions.sweep()
         for connection in tuple(self._connections):
             connection.sweep(now)
-        if self._tunnels is not None:
-            self._tunnels.sweep(now)
+        if self._parts is not None:
+            self._parts.tunnels.sweep(now)
         counts = self._tally.skipped_units, self._tally.stalled_viewers
         if counts != self._reported:
             skipped, stalled = (new - old for new, old in zip(counts, self._reported, strict=True))
@@ -111,16 +130,15 @@ class RtspServer:
     def close(self) -> None:
         """End every session with a BYE and close everything."""
         loop = asyncio.get_running_loop()
-        for session in self._sessions:
-            self._sessions.end(session, "the server ends")
+        self._sessions.close("the server ends")
         for connection in tuple(self._connections):
             connection.close("is closed: the server ends")
-        if self._tunnels is not None:
-            self._tunnels.close()
+        if self._parts is not None:
+            self._parts.tunnels.close()
         for ports in self._ports.values():
             ports.close(loop)
         self._ports.clear()
-        self._context = self._tunnels = None
+        self._parts = None
 
     @property
     def sessions(self) -> int:
@@ -143,20 +161,20 @@ class RtspServer:
             and self._addresses[address] < self._options.max_connections_per_address
         )
 
-    def _opener(self, kind: type[_Kind]) -> Callable[[Wire], _Kind]:
-        def open_connection(wire: Wire) -> _Kind:
-            assert self._context is not None  # noqa: S101 - `accept` made sure
-            connection = kind(self._context, wire, self._closed)
-            self._connections.add(connection)
-            return connection
+    def _running(self) -> "_Parts":
+        if self._parts is None:
+            raise RuntimeError("the RTSP server is not running")
+        return self._parts
 
-        return open_connection
+    def _opened(self, connection: _Kind) -> _Kind:
+        self._connections.add(connection)
+        return connection
 
     def _closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
         self._release(connection.address)
-        if self._tunnels is not None:
-            self._tunnels.closed(connection)
+        if self._parts is not None:
+            self._parts.tunnels.closed(connection)
 
     def _refused(self, wire: Wire, reason: str) -> None:
         _log.debug("HTTP connection of %s to the RTSP server: %s", wire.address, reason)

@@ -14,9 +14,9 @@ from gateway.servers.rtsp_sender_tcp import Lane, TcpSender
 from gateway.servers.rtsp_sender_udp import UdpFanout, UdpViewer
 from gateway.services.streams import LiveStream
 
-REPORT_SECONDS: Final = 5.0
+REPORT_NS: Final = 5_000_000_000
 """Time between the sender reports of a track."""
-EARLY_REPORT_SECONDS: Final = 1.0
+EARLY_REPORT_NS: Final = 1_000_000_000
 """At a key frame, where late viewers resume, a report is sent when the last one is older than this."""
 
 _SSRC: Final = slice(12, 16)
@@ -32,11 +32,10 @@ class Framing:
     channels: tuple[PortPair | None, ...]
     websocket: bool = False
 
-    def frame(self, unit: AccessUnit, report: bytes) -> bytes | None:
-        """Return a unit as it is sent, behind its sender report if there is one; None for an unwanted track."""
+    def frame(self, unit: AccessUnit, report: bytes) -> bytes:
+        """Return a unit of a wanted track as it is sent, behind its sender report if there is one."""
         pair = self.channels[unit.track]
-        if pair is None:
-            return None
+        assert pair is not None  # noqa: S101 - the caller asks only for wanted tracks
         data = unit.packets.data
         if pair[0] != 2 * unit.track:
             patched = bytearray(data)
@@ -70,34 +69,55 @@ class Start:
 
 @dataclass(slots=True)
 class _TrackState:
-    ssrc: bytes = b""
     packets: int = 0
     octets: int = 0
-    reported: float = float("-inf")
+    ssrc: int | None = None
+    """As of the last report."""
+    reported_ns: int = 0
+    """Capture time of the unit that carried the last report; 0 asks for one with the next unit."""
 
     def report(self, unit: AccessUnit) -> bytes:
         """Return a sender report that ties the unit's timestamp to its capture time (RFC 3550 §6.4.1)."""
-        ssrc = int.from_bytes(unit.packets.data[_SSRC], "big")
+        self.ssrc = int.from_bytes(unit.packets.data[_SSRC], "big")
         time = ntp.from_utc_ns(unit.utc_ns)
-        report = rtcp.SenderReport(ssrc, time, unit.rtp_time & 0xFFFFFFFF, self.packets, self.octets)
-        return rtcp.serialize((report, rtcp.SourceDescription(ssrc, "gateway")))
+        report = rtcp.SenderReport(self.ssrc, time, unit.rtp_time & 0xFFFFFFFF, self.packets, self.octets)
+        return rtcp.serialize((report, rtcp.SourceDescription(self.ssrc, "gateway")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """One lane as seen from one track."""
+
+    lane: Lane
+    framing: Framing
+    as_is: bool
+    """The packets need no other frame headers than the ones they have."""
+    needs_key: bool
+    """The viewers have video, so that they can begin only with a key frame."""
 
 
 class StreamHub:
     """The RTSP server's reader of one live stream."""
 
     def __init__(
-        self, stream: LiveStream, description: StreamDescription, clock: Clock, changed: Callable[["StreamHub"], None]
+        self,
+        stream: LiveStream,
+        description: StreamDescription,
+        clock: Clock,
+        changed: Callable[["StreamHub", StreamDescription], None],
     ) -> None:
         self.stream = stream
         self.description = description
-        self.sessions: set[str] = set()
-        """Ids of the sessions that need it."""
+        self.users: set[object] = set()
+        """Who needs it; the last one to leave closes it."""
         self._clock = clock
         self._changed = changed
         self._lanes: dict[Framing, Lane] = {}
         self._udp = UdpFanout()
-        self._begin(description)
+        video = description.first(MediaKind.VIDEO)
+        self._video = -1 if video is None else description.tracks.index(video)
+        self._states = [_TrackState() for _ in description.tracks]
+        self._routes: list[list[_Route]] = [[] for _ in description.tracks]
         stream.attach(self)
 
     def close(self) -> None:
@@ -105,35 +125,38 @@ class StreamHub:
         self.stream.detach(self)
 
     def described(self, description: StreamDescription) -> None:
-        """Carry on when the tracks are what the viewers were told; else have their sessions ended."""
+        """Carry on from the next key frame if the tracks are what viewers were told; else have their sessions ended.
+
+        A driver announces its tracks whenever it has connected: packets to come do not continue those before.
+        """
         if not is_same(self.description, description):
-            self._changed(self)
+            self._changed(self, description)
             return
         self.description = description
+        for lane in self._lanes.values():
+            lane.resynchronise()
+        self._udp.resynchronise()
+        for state in self._states:
+            state.reported_ns = 0
 
     def deliver(self, unit: AccessUnit) -> None:
-        """Send one unit to all viewers."""
-        block = unit.packets
-        if block.data[_SSRC] != self._states[unit.track].ssrc:
-            self._new_source(unit.track, block.data[_SSRC])
-        state = self._states[unit.track]
-        state.packets += len(block.offsets)
-        state.octets += len(block.data) - _HEADERS * len(block.offsets)
-        if not (self._lanes or self._udp):
-            return
-        now = self._clock.monotonic()
-        key = unit.keyframe and unit.track == self._video
+        """Send one unit to all viewers. This runs for every frame of every camera: few steps, few objects."""
+        track, block = unit.track, unit.packets
+        data, packets = block.data, len(block.offsets)
+        state = self._states[track]
+        state.packets += packets
+        state.octets += len(data) - _HEADERS * packets
+        key = unit.keyframe and track == self._video
         report = b""
-        if now - state.reported >= (EARLY_REPORT_SECONDS if key else REPORT_SECONDS):
-            state.reported = now
+        if not 0 <= unit.utc_ns - state.reported_ns < (EARLY_REPORT_NS if key else REPORT_NS):
             report = state.report(unit)
-        for framing, lane in self._lanes.items():
-            data = framing.frame(unit, report)
-            if data is not None:
-                lane.deliver(data, now, start=key or not self._waits_for_video(framing))
+            state.reported_ns = unit.utc_ns
+        for route in self._routes[track]:
+            framed = data if route.as_is and not report else route.framing.frame(unit, report)
+            route.lane.deliver(framed, start=key or not route.needs_key)
         if self._udp:
             if report:
-                self._udp.report(unit.track, report)
+                self._udp.report(track, report)
             self._udp.deliver(unit, start=key)
 
     def start(self, tracks: Mapping[int, object], after_ns: int = 0) -> Start:
@@ -154,14 +177,15 @@ class StreamHub:
 
     def add_tcp(self, sender: TcpSender, framing: Framing, start: Start) -> None:
         """Begin to send to a TCP viewer."""
-        lane = self._lanes.setdefault(framing, Lane())
+        lane = self._lanes.get(framing)
+        if lane is None:
+            lane = self._lanes[framing] = Lane(self._clock.monotonic)
+            self._lay_routes()
         self._report_soon(start)
-        units = []
-        for unit in start.units:
-            report = self._states[unit.track].report(unit) if unit is start.first(unit.track) else b""
-            data = framing.frame(unit, report)
-            if data is not None:
-                units.append(data)
+        units = [
+            framing.frame(unit, self._states[unit.track].report(unit) if unit is start.first(unit.track) else b"")
+            for unit in start.units
+        ]
         lane.add(sender, units, waiting=start.waiting)
 
     def remove_tcp(self, sender: TcpSender, framing: Framing) -> None:
@@ -171,12 +195,13 @@ class StreamHub:
             lane.remove(sender)
             if not lane:
                 del self._lanes[framing]
+                self._lay_routes()
 
     def add_udp(self, viewer: UdpViewer, start: Start) -> None:
         """Begin to send to a UDP viewer or a multicast group."""
         self._report_soon(start)
-        viewer.waiting = start.waiting
         viewer.needs_key = self._video in viewer.rtp
+        viewer.waiting = start.waiting and viewer.needs_key
         viewer.backlog.extend(start.units)
         for track, address in viewer.rtcp.items():
             first = start.first(track)
@@ -190,33 +215,29 @@ class StreamHub:
 
     def bye(self, track: int) -> bytes:
         """Return the RTCP compound that ends a track (RFC 3550 §6.6); empty when nothing was sent yet."""
-        if not self._states[track].ssrc:
+        ssrc = self._states[track].ssrc
+        if ssrc is None:
             return b""
-        ssrc = int.from_bytes(self._states[track].ssrc, "big")
         return rtcp.serialize((rtcp.ReceiverReport(ssrc), rtcp.SourceDescription(ssrc, "gateway"), rtcp.Bye((ssrc,))))
-
-    def _begin(self, description: StreamDescription) -> None:
-        video = description.first(MediaKind.VIDEO)
-        self._video = -1 if video is None else description.tracks.index(video)
-        self._states = [_TrackState() for _ in description.tracks]
 
     def _report_soon(self, start: Start) -> None:
         """Have the next unit of every track carry a report, unless the viewer gets one with its first units."""
         for track, state in enumerate(self._states):
             if start.first(track) is None:
-                state.reported = float("-inf")
+                state.reported_ns = 0
 
-    def _waits_for_video(self, framing: Framing) -> bool:
-        return self._video >= 0 and framing.channels[self._video] is not None
-
-    def _new_source(self, track: int, ssrc: bytes) -> None:
-        """Learn a track's SSRC; a changed one means that packets no longer continue those before."""
-        if self._states[track].ssrc:
-            for lane in self._lanes.values():
-                lane.resynchronise()
-            self._udp.resynchronise()
-            self._begin(self.description)
-        self._states[track].ssrc = ssrc
+    def _lay_routes(self) -> None:
+        for track in range(len(self._routes)):
+            self._routes[track] = [
+                _Route(
+                    lane,
+                    framing,
+                    as_is=pair[0] == 2 * track and not framing.websocket,
+                    needs_key=self._video >= 0 and framing.channels[self._video] is not None,
+                )
+                for framing, lane in self._lanes.items()
+                if (pair := framing.channels[track]) is not None
+            ]
 
 
 def is_same(told: StreamDescription, new: StreamDescription) -> bool:

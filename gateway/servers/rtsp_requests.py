@@ -7,6 +7,7 @@ from socket import AF_INET, AF_INET6, AddressFamily
 from typing import Final, Protocol
 
 from gateway.domain.access import AccessClass, Account, may
+from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import StreamDescription
 from gateway.protocols import sdp
 from gateway.protocols.rtsp import headers, ranges, transport, url
@@ -14,8 +15,8 @@ from gateway.protocols.rtsp.messages import VERSION, Headers, Request, Response,
 from gateway.protocols.rtsp.transport import Lower, Transport
 from gateway.servers.rtsp_hub import Start
 from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
-from gateway.servers.rtsp_sender_udp import UdpPorts
-from gateway.servers.rtsp_session import Carrier, Session, Sessions, udp_viewer
+from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
+from gateway.servers.rtsp_session import Carrier, Session, Sessions, group_viewer
 from gateway.services.streams import LiveStream
 
 METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER")
@@ -142,9 +143,8 @@ class Requests:
         if accepted and not {"application/sdp", "application/*", "*/*"}.intersection(accepted):
             raise RtspError(406, f"none of {', '.join(accepted)[:80]!r} can describe a stream; application/sdp can")
         _, description = self._stream(call.target.path)
-        groups: tuple[sdp.MulticastTarget, ...] = ()
-        if self._multicast and "multicast" in call.target.query.lower():
-            groups = self._multicast.targets(call.target.path, len(description.tracks))
+        asked = "multicast" in call.target.query.lower()
+        groups = self._groups(call.target.path, len(description.tracks)) if asked else ()
         body = sdp.serialize(
             description,
             session_name=call.target.path,
@@ -192,7 +192,7 @@ class Requests:
             if candidate.lower is Lower.TCP:
                 return Transport(Lower.TCP, interleaved=candidate.interleaved)
             if candidate.multicast:
-                if self._multicast and AF_INET in self._ports and self._multicast.targets(call.target.path, tracks):
+                if self._groups(call.target.path, tracks):
                     return Transport(Lower.UDP, multicast=True)
             elif candidate.client_port and _family(call.peer.address) in self._ports:
                 return Transport(Lower.UDP, client_port=candidate.client_port)
@@ -216,22 +216,46 @@ class Requests:
             return self._grant_group(session, track)
         ports = self._ports[_family(peer.address)]
         rtp, rtcp = chosen.client_port or (0, 0)
-        session.viewer = udp_viewer(session, ports, {track: ((peer.address, rtp), (peer.address, rtcp))})
+        session.viewer = session.viewer or UdpViewer(ports, {}, {})
+        session.viewer.rtp[track] = peer.address, rtp
+        session.viewer.rtcp[track] = peer.address, rtcp
         return replace(chosen, server_port=ports.ports)
 
     def _grant_group(self, session: Session, track: int) -> Transport:
-        assert self._multicast is not None  # noqa: S101 - only then was multicast chosen
-        targets = self._multicast.targets(session.machine.path, session.machine.tracks)
-        addresses = {
-            index: ((target.address, target.port), (target.address, target.port + 1))
-            for index, target in enumerate(targets)
-        }
-        session.viewer = udp_viewer(session, self._ports[AF_INET], addresses)
+        targets = self._groups(session.machine.path, session.machine.tracks)
+        session.viewer = group_viewer(self._ports[AF_INET], targets)
         session.group = True
         target = targets[track]
         return Transport(
             multicast=True, destination=target.address, port=(target.port, target.port + 1), ttl=target.ttl
         )
+
+    def hold_group(self, path: str) -> None:
+        """Send a stream to its groups, with or without sessions. Raises GatewayError (NOT_FOUND or UNSUPPORTED)."""
+        try:
+            stream, description = self._stream(path)
+        except RtspError as error:
+            raise GatewayError(ErrorKind.NOT_FOUND, error.message) from error
+        if not self._groups(path, len(description.tracks)):
+            raise GatewayError(ErrorKind.UNSUPPORTED, f"stream {path!r} has no multicast groups")
+        self._sessions.hold(
+            stream,
+            description,
+            lambda new: group_viewer(self._ports[AF_INET], self._groups(path, len(new.tracks))),
+        )
+
+    def release_group(self, path: str) -> None:
+        """Stop what `hold_group` began."""
+        stream = self._streams.stream(path)
+        if stream is not None:
+            self._sessions.release(stream)
+
+    def _groups(self, path: str, tracks: int) -> tuple[sdp.MulticastTarget, ...]:
+        """Return the group of each track; none unless all of them have one."""
+        if self._multicast is None or AF_INET not in self._ports:
+            return ()
+        targets = self._multicast.targets(path, tracks)
+        return targets if len(targets) == tracks else ()
 
     def _play(self, call: _Call) -> Answer:
         session = self._session(call)
@@ -243,7 +267,7 @@ class Requests:
             return _ok(self._session_header(session), ("Range", str(ranges.ClockRange(self._utc_ns()))), *extra)
         start = session.hub.start(session.machine.transports, session.played_ns)
         if session.group:
-            start = Start((), waiting=False)
+            start = Start((), waiting=True)
         first_ns = min((unit.utc_ns for unit in start.units), default=self._utc_ns())
         if info := _rtp_info(session, start, call.target.base):
             extra.append(("RTP-Info", info))

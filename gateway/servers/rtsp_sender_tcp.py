@@ -202,7 +202,8 @@ class TcpSender:
 class Lane:
     """The viewers of a stream whose packets are framed alike, so that one buffer serves them all."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self.active: list[TcpSender] = []
         """They get every unit by one direct send."""
         self.behind: list[TcpSender] = []
@@ -226,11 +227,11 @@ class Lane:
             if sender in viewers:
                 viewers.remove(sender)
 
-    def deliver(self, data: bytes, now: float, *, start: bool) -> None:
+    def deliver(self, data: bytes, *, start: bool) -> None:
         """Send one unit to every viewer. Never blocks, and no viewer's trouble reaches another."""
         size = len(data)
-        behind = tuple(self.behind)
-        cut: list[tuple[TcpSender, int]] = []
+        cut = None
+        behind = tuple(self.behind) if self.behind else None
         for sender in self.active:
             try:
                 sent = sender.send(data)
@@ -240,11 +241,14 @@ class Lane:
                 sender.fail(f"is lost: {error.strerror or error}")
                 continue
             if sent != size:
+                cut = cut or []
                 cut.append((sender, sent))
-        for sender, sent in cut:
+        for sender, sent in cut or ():
             sender.hold(memoryview(data)[sent:])
-        for sender in behind:
-            sender.offer(data, now, start=start)
+        if behind:
+            now = self._now()
+            for sender in behind:
+                sender.offer(data, now, start=start)
 
     def resynchronise(self) -> None:
         """Let every viewer wait for a key frame: the packets to come do not continue those before."""

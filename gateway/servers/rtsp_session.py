@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from gateway.domain.media import StreamDescription
 from gateway.protocols.rtsp.messages import RtspError
 from gateway.protocols.rtsp.session import SessionMachine, State
 from gateway.protocols.rtsp.transport import Lower, Transport
+from gateway.protocols.sdp import MulticastTarget
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_gso import Address
 from gateway.servers.rtsp_hub import Framing, Start, StreamHub
@@ -18,6 +19,10 @@ from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
 from gateway.services.streams import LiveStream
 
 _log = logging.getLogger(__name__)
+
+
+MakeViewer = Callable[[StreamDescription], UdpViewer]
+"""Makes the viewer that stands for the groups of a stream."""
 
 
 class Carrier(Protocol):
@@ -73,28 +78,27 @@ class Session:
 
 
 class Groups:
-    """Multicast groups in use: one more UDP viewer of a stream, for as long as any session wants it."""
+    """Multicast groups in use: one more UDP viewer of a stream, for as long as anybody wants it."""
 
     def __init__(self) -> None:
-        self._members: dict[StreamHub, set[Session]] = {}
+        self._members: dict[StreamHub, set[object]] = {}
         self._viewers: dict[StreamHub, UdpViewer] = {}
 
-    def join(self, session: Session, viewer: UdpViewer) -> None:
-        """Add a session; the first one of a stream has its group sent, with all tracks that have a group."""
-        members = self._members.setdefault(session.hub, set())
-        members.add(session)
-        if session.hub not in self._viewers:
-            self._viewers[session.hub] = viewer
-            session.hub.add_udp(viewer, Start((), waiting=False))
+    def join(self, member: object, hub: StreamHub, viewer: UdpViewer) -> None:
+        """Add a member; the first one of a stream has its groups sent."""
+        self._members.setdefault(hub, set()).add(member)
+        if hub not in self._viewers:
+            self._viewers[hub] = viewer
+            hub.add_udp(viewer, Start((), waiting=True))
 
-    def leave(self, session: Session) -> bool:
-        """Remove a session; tell whether it was the last one, so that nothing is sent any more."""
-        members = self._members.get(session.hub, set())
-        members.discard(session)
-        if members or session.hub not in self._viewers:
+    def leave(self, member: object, hub: StreamHub) -> bool:
+        """Remove a member; tell whether it was the last one, so that nothing is sent any more."""
+        members = self._members.get(hub, set())
+        members.discard(member)
+        if members or hub not in self._viewers:
             return False
-        del self._members[session.hub]
-        session.hub.remove_udp(self._viewers.pop(session.hub))
+        del self._members[hub]
+        hub.remove_udp(self._viewers.pop(hub))
         return True
 
 
@@ -111,6 +115,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._hubs: dict[LiveStream, StreamHub] = {}
         self._by_address: dict[tuple[str, int], Session] = {}
+        self._held: dict[LiveStream, MakeViewer] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -124,16 +129,14 @@ class Sessions:
         """Open a session of a stream. Raises RtspError (453) when there are too many."""
         if len(self._sessions) >= self.limit:
             raise RtspError(453, f"there are already {self.limit} sessions")
-        hub = self._hubs.get(stream)
-        if hub is None:
-            hub = self._hubs[stream] = StreamHub(stream, description, self.clock, self._changed)
+        hub = self._hub(stream, description)
         now = self.clock.monotonic()
         machine = SessionMachine(stream.path, len(hub.description.tracks))
         session = Session(
             secrets.token_hex(12), user, address, hub, machine, carrier, created=now, deadline=now + self.timeout
         )
         self._sessions[session.id] = session
-        hub.sessions.add(session.id)
+        hub.users.add(session)
         carrier.sessions.add(session)
         return session
 
@@ -167,7 +170,7 @@ class Sessions:
             session.carrier.send_buffer(_buffer_size(session.hub.description))
             session.hub.add_tcp(session.carrier.sender, framing(session), start)
         elif session.group:
-            self.groups.join(session, session.viewer)
+            self.groups.join(session, session.hub, session.viewer)
         else:
             session.hub.add_udp(session.viewer, start)
             for address, port, *_ in session.viewer.rtcp.values():
@@ -179,7 +182,7 @@ class Sessions:
         if session.viewer is None:
             session.hub.remove_tcp(session.carrier.sender, framing(session))
         elif session.group:
-            return self.groups.leave(session)
+            return self.groups.leave(session, session.hub)
         else:
             session.hub.remove_udp(session.viewer)
             for address, port, *_ in session.viewer.rtcp.values():
@@ -192,12 +195,8 @@ class Sessions:
             return
         if session.playing and self.stop(session) and bye:
             self._send_bye(session)
-        hub = session.hub
         session.carrier.sessions.discard(session)
-        hub.sessions.discard(session.id)
-        if not hub.sessions:
-            hub.close()
-            self._hubs.pop(hub.stream, None)
+        self._release(session.hub, session)
         _log.info(
             "RTSP session of %r at %s: %s over %s for %.1f s; %s",
             session.user,
@@ -208,6 +207,13 @@ class Sessions:
             reason,
         )
 
+    def close(self, reason: str) -> None:
+        """End everything."""
+        for session in self:
+            self.end(session, reason)
+        for stream in tuple(self._held):
+            self.release(stream)
+
     def sweep(self) -> None:
         """End the sessions that showed no sign of life; a connection that carries media is one."""
         now = self.clock.monotonic()
@@ -215,12 +221,42 @@ class Sessions:
             if now >= session.deadline and not (session.playing and session.interleaved):
                 self.end(session, f"no sign of life for {self.timeout:.0f} s")
 
-    def _changed(self, hub: StreamHub) -> None:
-        """The stream's tracks are no longer what was announced: viewers must ask again."""
+    def hold(self, stream: LiveStream, description: StreamDescription, make: MakeViewer) -> None:
+        """Send a stream to its groups, with or without sessions, until released."""
+        self._held[stream] = make
+        hub = self._hub(stream, description)
+        hub.users.add(stream)
+        self.groups.join(stream, hub, make(description))
+
+    def release(self, stream: LiveStream) -> None:
+        """Stop what `hold` began."""
+        if self._held.pop(stream, None) is not None:
+            hub = self._hubs[stream]
+            self.groups.leave(stream, hub)
+            self._release(hub, stream)
+
+    def _hub(self, stream: LiveStream, description: StreamDescription) -> StreamHub:
+        hub = self._hubs.get(stream)
+        if hub is None:
+            hub = self._hubs[stream] = StreamHub(stream, description, self.clock, self._changed)
+        return hub
+
+    def _release(self, hub: StreamHub, user: object) -> None:
+        hub.users.discard(user)
+        if not hub.users:
+            hub.close()
+            self._hubs.pop(hub.stream, None)
+
+    def _changed(self, hub: StreamHub, description: StreamDescription) -> None:
+        """The stream's tracks are no longer what was announced: viewers must ask again, groups go on with the new."""
         for session in self:
             if session.hub is hub:
                 self.end(session, "the stream's tracks changed")
                 session.carrier.end("the stream's tracks changed")
+        make = self._held.get(hub.stream)
+        if make is not None:
+            self.release(hub.stream)
+            self.hold(hub.stream, description, make)
 
     def _send_bye(self, session: Session) -> None:
         for track in session.machine.transports:
@@ -240,16 +276,14 @@ def framing(session: Session) -> Framing:
     return Framing(channels, session.carrier.websocket)
 
 
-def udp_viewer(session: Session, ports: UdpPorts, addresses: dict[int, tuple[Address, Address]]) -> UdpViewer:
-    """Return a viewer with the RTP and RTCP addresses of each track, added to those that the session has."""
-    known = session.viewer or UdpViewer(ports, {}, {})
-    for track, (rtp, rtcp) in addresses.items():
-        known.rtp[track] = rtp
-        known.rtcp[track] = rtcp
-    return known
+def group_viewer(ports: UdpPorts, targets: Sequence[MulticastTarget]) -> UdpViewer:
+    """Return the viewer that stands for the groups of a stream's tracks."""
+    rtp: dict[int, Address] = {track: (target.address, target.port) for track, target in enumerate(targets)}
+    rtcp: dict[int, Address] = {track: (target.address, target.port + 1) for track, target in enumerate(targets)}
+    return UdpViewer(ports, rtp, rtcp)
 
 
 def _buffer_size(description: StreamDescription) -> int:
-    """Return a kernel buffer of about a second of media, in bytes."""
+    """Return a kernel buffer, in bytes, that holds about a second of media; Linux doubles what it is asked for."""
     bitrates = (track.video.bitrate if track.video else 64_000 for track in description.tracks)
-    return min(max(sum(bitrates) // 8, 128 * 1024), 1024 * 1024)
+    return min(max(sum(bitrates) // 16, 128 * 1024), 1024 * 1024)
