@@ -86,9 +86,14 @@ class MediaProfiles:
         if self.streaming.multicast is None:
             return {}
         model = self.model()
-        video = {MediaKind.VIDEO: item.multicast for item in model.video_encoders.values() if item.path == path}
-        audio = {MediaKind.AUDIO: item.multicast for item in model.audio_encoders.values() if item.path == path}
-        return video | audio
+        groups: dict[MediaKind, MulticastGroup] = {}
+        for encoder in model.video_encoders.values():
+            if encoder.path == path:
+                groups[MediaKind.VIDEO] = encoder.multicast
+        for sound in model.audio_encoders.values():
+            if sound.path == path:
+                groups[MediaKind.AUDIO] = sound.multicast
+        return groups
 
     def create(self, name: str, token: str, configurations: Iterable[tuple[str, str]] = ()) -> Profile:
         """Make a profile with configurations given as kind and token; nothing is kept when one can't be added."""
