@@ -121,7 +121,7 @@ class FilmReader:
                 length = float((packet.duration or 0) * packet.time_base)
                 origin = decoded if origin is None else origin
                 track = indexes[packet.stream_index]
-                self._ends = max(self._ends, self._begins + max(decoded, shown) - origin + (length or 0.04))
+                self._ends = max(self._ends, self._begins + decoded - origin + (length or 0.04))
                 at = self._begins - origin
                 keyframe = bool(packet.is_keyframe) or track > 0
                 yield Piece(track, at + shown, at + decoded, keyframe, prepare[track](packet))

@@ -79,6 +79,7 @@ class Scene:
         return _typeset(self._clock, f"{moment:%Y-%m-%d %H:%M:%S}.{utc_ns // 1_000_000 % 1000:03d}")
 
     def _write(self, luma: Plane, line: Plane, top: float, level: int) -> None:
+        line = line[:, : self._width]
         left, start = (self._width - line.shape[1]) // 2, int(top)
         spot = luma[start : start + line.shape[0], left : left + line.shape[1]]
         spot[:] = _blend(spot, line, level)

@@ -1,0 +1,106 @@
+"""The simulated camera's picture carries a time that survives encoding, scaling and JPEG."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.media.jpeg import encode, jpeg_of_key_frame
+from gateway_testpattern import timecode, tone
+from gateway_testpattern.encoder import Encoder, split
+from gateway_testpattern.scene import Scene, hue_of
+
+NOW_NS = 1_795_381_550_641_000_000
+
+
+def _row(utc_ms: int, width: int = 640, height: int = 360) -> np.ndarray:
+    gray = np.full((height, width), 90, np.uint8)
+    edges = np.arange(width) * timecode.CELLS // width
+    gray[: timecode.row_height(height)] = np.where(timecode.cells(utc_ms), 235, 16)[edges]
+    return gray
+
+
+@given(st.integers(0, 2**44 - 1))
+def test_every_time_is_read_back(utc_ms: int) -> None:
+    assert timecode.read_time(_row(utc_ms)) == utc_ms
+
+
+def test_a_damaged_row_is_not_read() -> None:
+    gray = _row(1_795_381_550_641)
+    gray[:, 300:330] = 255 - gray[:, 300:330]
+    assert timecode.read_time(gray) is None
+
+
+def test_a_picture_without_a_row_has_no_time() -> None:
+    assert timecode.read_time(np.full((360, 640), 90, np.uint8)) is None
+
+
+@pytest.mark.parametrize(("encoding", "decoder"), [("H264", "h264"), ("H265", "hevc")])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (640, 360)])
+def test_the_time_survives_encoding(encoding: str, decoder: str, width: int, height: int) -> None:
+    scene, encoder = Scene("Loading bay", width, height, 0.3), Encoder(encoding, width, height, 5.0)
+    context = av.CodecContext.create(decoder, "r")
+    taken = [NOW_NS + index * 200_000_000 for index in range(12)]
+    frames = []
+    for moment in taken:
+        encoded = encoder.encode(scene.draw(moment))
+        frames += context.decode(av.Packet(b"".join(b"\0\0\0\1" + unit for unit in encoded.units)))
+    frames += context.decode(None)
+    read = [timecode.read_time(frame.to_ndarray(format="gray")) for frame in frames]
+    assert read == [moment // 1_000_000 for moment in taken]
+
+
+def test_key_frames_come_every_two_seconds_with_their_parameter_sets() -> None:
+    scene, encoder = Scene("Gate", 320, 180, 0.1), Encoder("H264", 320, 180, 5.0)
+    pictures = [encoder.encode(scene.draw(NOW_NS + index * 200_000_000)) for index in range(21)]
+    assert [index for index, picture in enumerate(pictures) if picture.keyframe] == [0, 10, 20]
+    assert {unit[0] & 0x1F for unit in pictures[10].units} >= {5, 7, 8}
+
+
+def test_the_time_survives_a_jpeg_and_scaling() -> None:
+    scene, encoder = Scene("Gate", 1280, 720, 0.1), Encoder("H264", 1280, 720, 5.0)
+    jpeg = jpeg_of_key_frame("H264", encoder.encode(scene.draw(NOW_NS)).units)
+    with av.open(io.BytesIO(jpeg), format="mjpeg") as container:
+        frame = next(container.decode(video=0))
+    assert (frame.width, frame.height) == (1280, 720)
+    assert timecode.read_time(frame.to_ndarray(format="gray")) == NOW_NS // 1_000_000
+    small = frame.reformat(640, 360).to_ndarray(format="gray")
+    assert timecode.read_time(small) == NOW_NS // 1_000_000
+
+
+def test_a_jpeg_has_the_full_range_of_levels() -> None:
+    levels = np.full((120, 160), 235, np.uint8)
+    levels[:60] = 16
+    frame = av.VideoFrame.from_ndarray(np.concatenate([levels, np.full((60, 160), 128, np.uint8)]), format="yuv420p")
+    with av.open(io.BytesIO(encode(frame)), format="mjpeg") as container:
+        gray = next(container.decode(video=0)).to_ndarray()[:120]
+    assert gray[:50].max() <= 4
+    assert gray[70:].min() >= 251
+
+
+def test_a_long_name_and_any_script_can_be_drawn() -> None:
+    picture = Scene("Склад № 7 — " + "x" * 200, 320, 180, hue_of("a")).draw(NOW_NS)
+    assert timecode.read_time(picture[:180]) == NOW_NS // 1_000_000
+
+
+def test_the_ball_moves_and_the_rest_stands_still() -> None:
+    scene = Scene("Gate", 640, 360, 0.1)
+    first, second = scene.draw(NOW_NS)[:360], scene.draw(NOW_NS + 1_000_000_000)[:360]
+    changed = (first != second).mean()
+    assert 0.005 < changed < 0.15
+
+
+def test_the_beep_opens_the_second_and_ulaw_is_that_of_g711() -> None:
+    samples = np.frombuffer(tone.second(), np.uint8)
+    assert len(samples) == tone.RATE
+    assert len(set(samples[:800])) > 20
+    assert set(samples[800:]) == {0xFF}
+    known = np.array([0, 1, -1, 1000, -1000, 32767, -32768], np.int16)
+    assert tone.ulaw(known).tolist() == [0xFF, 0xFF, 0x7F, 0xCE, 0x4E, 0x80, 0x00]
+
+
+def test_a_byte_stream_is_split_at_both_kinds_of_start_code() -> None:
+    assert split(b"\0\0\0\1\x67ab\0\0\1\x68c\0\0\0\1\x65d\0") == (b"\x67ab", b"\x68c", b"\x65d")
