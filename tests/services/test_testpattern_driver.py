@@ -70,7 +70,7 @@ async def _play(clock: FakeClock, settings: Settings, sink: RecordingSink, secon
     task = asyncio.create_task(Driver(settings, driver_context(clock)).stream("main", sink))
     try:
         for _ in range(round(seconds * 100)):
-            while not clock.sleeping:  # a picture is being encoded in a thread
+            while not clock.sleeping:  # noqa: ASYNC110 - a picture is being encoded in a thread
                 await asyncio.sleep(0)
             await clock.advance(0.01)
             await settle()
