@@ -122,14 +122,16 @@ def _gateway(cameras: Sequence[str]) -> Iterator[Gateway]:
         ):
             try:
                 yield Gateway(process, log)
+            except subprocess.CalledProcessError:
+                print(f"the gateway's log ends so:\n{log.read_text()[-2000:]}", file=sys.stderr)
+                raise
             finally:
                 process.terminate()
 
 
 def _config(cameras: Sequence[str]) -> str:
-    rtsp, http = _free_port(), _free_port()
     head = (
-        f'[http]\nlisten = "127.0.0.1:{http}"\n[rtsp]\nlisten = "127.0.0.1:{rtsp}"\n'
+        '[http]\nlisten = "127.0.0.1:0"\n[rtsp]\nlisten = "127.0.0.1:0"\n'
         '[access]\nanonymous_viewers = ["127.0.0.0/8"]\n[discovery]\ninterfaces = ["lo"]\n'
     )
     return head + "".join(
@@ -137,11 +139,6 @@ def _config(cameras: Sequence[str]) -> str:
         f'[camera.settings]\nmain = "{url}"\n'
         for number, url in enumerate(cameras)
     )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def _relay(case: Case, gateway: Gateway, windows: int, seconds: float) -> dict[str, Any]:
