@@ -1,7 +1,7 @@
 """What the RTSP server's wire tests share: a synthetic camera, an open door, and a small client."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -158,6 +158,13 @@ class House:
         self.tasks += [asyncio.create_task(self.camera.run()), asyncio.create_task(self.server.run())]
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until something is so."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the server has no events for tests
+            await asyncio.sleep(0.001)
+
+
 @contextmanager
 def house(
     *,
@@ -216,7 +223,10 @@ class Client:
             return event
 
     async def receive(self) -> bytes:
-        return await self.reader.read(65_536)
+        try:
+            return await self.reader.read(65_536)
+        except ConnectionResetError:
+            return b""
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)
@@ -245,6 +255,15 @@ class Client:
         event = await self.event()
         assert isinstance(event, InterleavedFrame), event
         return event
+
+    async def last_frame(self) -> InterleavedFrame:
+        """Return the last frame before the server closes the connection."""
+        last = await self.frame()
+        while True:
+            try:
+                last = await self.frame()
+            except EOFError:
+                return last
 
     async def setup(self, track: int = 0, transport: str = "RTP/AVP/TCP;unicast;interleaved=0-1") -> Response:
         response = await self.request("SETUP", f"{self.url}/trackID={track}", Transport=transport)

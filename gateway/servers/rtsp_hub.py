@@ -17,7 +17,7 @@ from gateway.services.streams import LiveStream
 REPORT_NS: Final = 5_000_000_000
 """Time between the sender reports of a track."""
 EARLY_REPORT_NS: Final = 1_000_000_000
-"""At a key frame, where late viewers resume, a report is sent when the last one is older than this."""
+"""The same at key frames, where late viewers resume."""
 
 _SSRC: Final = slice(12, 16)
 """Where the first packet of a block has its SSRC, behind the interleaved header."""
@@ -117,6 +117,8 @@ class StreamHub:
         video = description.first(MediaKind.VIDEO)
         self._video = -1 if video is None else description.tracks.index(video)
         self._states = [_TrackState() for _ in description.tracks]
+        self._key_interval_ns = EARLY_REPORT_NS
+        """A key frame carries a report when the last one is older than this; 0 while somebody waits for one."""
         self._routes: list[list[_Route]] = [[] for _ in description.tracks]
         stream.attach(self)
 
@@ -136,8 +138,7 @@ class StreamHub:
         for lane in self._lanes.values():
             lane.resynchronise()
         self._udp.resynchronise()
-        for state in self._states:
-            state.reported_ns = 0
+        self._key_interval_ns = 0
 
     def deliver(self, unit: AccessUnit) -> None:
         """Send one unit to all viewers. This runs for every frame of every camera: few steps, few objects."""
@@ -148,9 +149,8 @@ class StreamHub:
         state.octets += len(data) - _HEADERS * packets
         key = unit.keyframe and track == self._video
         report = b""
-        if not 0 <= unit.utc_ns - state.reported_ns < (EARLY_REPORT_NS if key else REPORT_NS):
-            report = state.report(unit)
-            state.reported_ns = unit.utc_ns
+        if not 0 <= unit.utc_ns - state.reported_ns < (self._key_interval_ns if key else REPORT_NS):
+            report = self._report(state, unit, key=key)
         for route in self._routes[track]:
             framed = data if route.as_is and not report else route.framing.frame(unit, report)
             route.lane.deliver(framed, start=key or not route.needs_key)
@@ -220,10 +220,21 @@ class StreamHub:
             return b""
         return rtcp.serialize((rtcp.ReceiverReport(ssrc), rtcp.SourceDescription(ssrc, "gateway"), rtcp.Bye((ssrc,))))
 
+    def _report(self, state: _TrackState, unit: AccessUnit, *, key: bool) -> bytes:
+        """Return the report of one track; that of a key frame is followed by those of all other tracks."""
+        if key:
+            self._key_interval_ns = EARLY_REPORT_NS
+            for other in self._states:
+                other.reported_ns = 0
+        state.reported_ns = unit.utc_ns
+        return state.report(unit)
+
     def _report_soon(self, start: Start) -> None:
-        """Have the next unit of every track carry a report, unless the viewer gets one with its first units."""
-        for track, state in enumerate(self._states):
-            if start.first(track) is None:
+        """Have a new viewer's first packets come with reports, unless it gets them with the GOP in memory."""
+        if start.waiting:
+            self._key_interval_ns = 0
+        elif not start.units:
+            for state in self._states:
                 state.reported_ns = 0
 
     def _lay_routes(self) -> None:
