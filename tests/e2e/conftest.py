@@ -156,7 +156,9 @@ def gateway(
     told = log.read_text()
     assert process.returncode == 0, told
     lines = output.splitlines()
-    assert {json.dumps(json.loads(line)) for line in lines} <= {json.dumps(report)}, "a restart prints what the start did"
+    assert {json.dumps(json.loads(line)) for line in lines} <= {json.dumps(report)}, (
+        "a restart prints what the start did"
+    )
     assert "Traceback" not in told, told
     assert PASSWORD not in told, "a password stands in the log"
     assert "film-Pass.1" not in told, "a camera's password stands in the log"
@@ -164,7 +166,7 @@ def gateway(
 
 def write_certificate(certificate: Path, key: Path) -> None:
     """Make a self-signed certificate, as an installer without a certification authority would."""
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=gateway".split()
+    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=gateway")
     subprocess.run([*command, "-out", certificate, "-keyout", key], check=True, capture_output=True)
 
 
@@ -178,7 +180,7 @@ def read_json_line(process: "subprocess.Popen[str]") -> dict[str, Any]:
     return dict(json.loads(line))
 
 
-def run_json(place: Place, *command: object, timeout: float = 50.0) -> Any:  # noqa: ANN401 - each peer has its own shape
+def run_json(place: Place, *command: object, timeout: float = 50.0) -> Any:
     """Run a peer to its end and return the JSON that it printed."""
     done = place.run(*command, timeout=timeout)
     assert done.returncode == 0, f"{command}: {done.stderr[-4000:]}"

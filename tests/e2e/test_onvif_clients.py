@@ -70,8 +70,8 @@ REFUSED = {
     "ter:NoVideoOutput": "deviceio: GetVideoOutputConfiguration GetVideoOutputConfigurationOptions",
     "ter:MaxOSDs": "media: CreateOSD media2: CreateOSD",
     "ter:MaxMasks": "media2: CreateMask",
-    "ter:NoConfig": "media: GetAudioDecoderConfiguration GetAudioOutputConfiguration GetVideoAnalyticsConfiguration GetOSD "
-    "SetAudioDecoderConfiguration SetAudioOutputConfiguration SetVideoAnalyticsConfiguration SetOSD DeleteOSD "
+    "ter:NoConfig": "media: GetAudioDecoderConfiguration GetAudioOutputConfiguration GetVideoAnalyticsConfiguration "
+    "GetOSD SetAudioDecoderConfiguration SetAudioOutputConfiguration SetVideoAnalyticsConfiguration SetOSD DeleteOSD "
     "media2: SetAudioDecoderConfiguration SetAudioOutputConfiguration SetMask SetOSD DeleteMask DeleteOSD "
     "deviceio: GetAudioOutputConfiguration GetAudioOutputConfigurationOptions GetDigitalInputConfigurationOptions "
     "SetDigitalInputConfigurations",

@@ -6,6 +6,8 @@ video sent so far. It ends at SIGTERM.
 The films' H.264 and AAC travel as their encoder made them, with RTP times that go on from loop to loop.
 """
 
+# ruff: noqa: T201, FBT003 - it prints what it found, and GObject has positional booleans
+
 import json
 import signal
 import sys
@@ -34,7 +36,8 @@ class Film:
         self.caps: dict[str, Gst.Caps] = {}
         pipeline = Gst.parse_launch(
             f'filesrc location="{path}" ! qtdemux name=film '
-            "film.video_0 ! queue ! h264parse ! video/x-h264,stream-format=avc,alignment=au ! appsink name=video sync=false "
+            "film.video_0 ! queue ! h264parse ! video/x-h264,stream-format=avc,alignment=au ! "
+            "appsink name=video sync=false"
         )
         audio = Gst.parse_bin_from_description("queue ! aacparse ! appsink name=audio sync=false", True)
         demuxer = pipeline.get_by_name("film")

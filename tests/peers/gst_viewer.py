@@ -5,6 +5,8 @@ Prints one JSON object per track:
 {"video": {"encoding", "packets", "gaps", "frames", "first_rtp", "last_rtp", "keyframe_first"}, "audio": {…}}.
 """
 
+# ruff: noqa: T201, FBT003 - it prints what it found, and GObject has positional booleans
+
 import argparse
 import json
 import sys

@@ -4,6 +4,8 @@ Run with the Python of an environment that has onvif-zeep-async: home_assistant.
 Prints one JSON object.
 """
 
+# ruff: noqa: T201 - it prints what it found
+
 import asyncio
 import datetime as dt
 import json

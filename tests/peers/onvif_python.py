@@ -1,9 +1,12 @@
 """Calls every operation that onvif-python knows of the services announced, with arguments that make sense for it.
 
-Run with the Python of an environment that has onvif-python: onvif_python.py HOST PORT USER PASSWORD digest|usernametoken.
+Run with the Python of an environment that has onvif-python: onvif_python.py HOST PORT USER PASSWORD MODE; MODE is
+digest or usernametoken.
 Prints {"device.GetHostname": {"outcome": "ok"}, "media.GetOSD": {"outcome": "ter:NoConfig", "reason": "…"}, …};
 an outcome that is no SOAP fault (a reply the library can't read, a closed connection) begins with "error".
 """
+
+# ruff: noqa: T201 - it prints what it found
 
 import datetime as dt
 import inspect
@@ -88,29 +91,32 @@ class Session:
 
     def argument(self, operation: str, name: str) -> Any:
         kind = KIND.search(operation)
-        if name == "ProfileToken":
-            return self.profile(operation)
-        if name == "ConfigurationToken" and operation.endswith("Instances"):
-            return self.first("GetVideoSourceConfigurations")
-        if name == "ConfigurationToken":
-            return self.first(f"Get{kind[0] if kind else 'VideoSource'}Configurations")
         if name == "Configuration" and kind is not None:
-            plural = f"Get{kind[0]}Configurations"
-            singular = self.found.get(plural) or self.found.get(f"Get{kind[0]}Configuration") or [None]
-            plain = serialize_object(singular[0]) if singular[0] is not None else BLANK[kind[0]]
-            return plain.get(f"{kind[0]}Configuration", plain)
-        if name == "Configuration":
-            return [{"Type": "VideoEncoder", "Token": self.first("GetVideoEncoderConfigurations")}]
-        if name == "InterfaceToken":
-            return self.first("GetNetworkInterfaces")
-        if name == "VideoSourceToken" and self.name == "media2":
-            return (self.found.get("GetVideoSourceConfigurations") or [None])[0].SourceToken
-        if name in {"OSD", "Mask"} and operation.startswith("Create"):
-            token = {"OSD": "VideoSourceConfigurationToken", "Mask": "ConfigurationToken"}[name]
-            return {**VALUES[name], token: self.first("GetVideoSourceConfigurations")}
-        if name in {"VideoSourceToken", "AudioSourceToken", "AudioOutputToken", "VideoOutputToken"}:
-            return self.first(f"Get{name.removesuffix('Token')}s")
-        return VALUES.get(name, NOBODY)
+            return self.configuration(kind[0])
+        made = LEARNT.get(name)
+        return VALUES.get(name, NOBODY) if made is None else made(self, operation)
+
+    def configuration(self, kind: str) -> Any:
+        """What was read is written again."""
+        found = self.found.get(f"Get{kind}Configurations") or self.found.get(f"Get{kind}Configuration")
+        plain = serialize_object(found[0]) if found else BLANK[kind]
+        return plain.get(f"{kind}Configuration", plain)
+
+    def configuration_token(self, operation: str) -> str:
+        kind = KIND.search(operation)
+        asks_for_source = kind is None or operation.endswith("Instances")
+        return self.first(f"Get{'VideoSource' if asks_for_source else kind[0]}Configurations")
+
+    def video_source(self) -> str:
+        """Media2 has no list of the sources themselves."""
+        if self.name != "media2":
+            return self.first("GetVideoSources")
+        return str(self.found["GetVideoSourceConfigurations"][0].SourceToken)
+
+    def overlay(self, operation: str, name: str, token: str) -> dict[str, Any]:
+        """An OSD or a mask: to be created where a channel is, to be set where none exists."""
+        place = self.first("GetVideoSourceConfigurations") if operation.startswith("Create") else NOBODY
+        return {**VALUES[name], token: place}
 
     def profile(self, operation: str) -> str:
         """Reads look at the first profile; what changes one changes the one made for it."""
@@ -179,6 +185,17 @@ VALUES: dict[str, Any] = {
     "ScopeItem": ["onvif://www.onvif.org/location/test"],
     "StreamSetup": {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}},
     "VideoSourceModeToken": NOBODY,
+}
+LEARNT: dict[str, Callable[[Session, str], Any]] = {
+    "ProfileToken": Session.profile,
+    "ConfigurationToken": Session.configuration_token,
+    "InterfaceToken": lambda s, _: s.first("GetNetworkInterfaces"),
+    "VideoSourceToken": lambda s, _: s.video_source(),
+    "AudioSourceToken": lambda s, _: s.first("GetAudioSources"),
+    "AudioOutputToken": lambda s, _: s.first("GetAudioOutputs"),
+    "VideoOutputToken": lambda s, _: s.first("GetVideoOutputs"),
+    "OSD": lambda s, operation: s.overlay(operation, "OSD", "VideoSourceConfigurationToken"),
+    "Mask": lambda s, operation: s.overlay(operation, "Mask", "ConfigurationToken"),
 }
 SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
     "CreateProfile": lambda s: {"Name": "gateway test"},

@@ -3,6 +3,8 @@
 Run with the Python of the gateway's own environment: wsd_prober.py SECONDS. Prints one JSON object.
 """
 
+# ruff: noqa: T201 - it prints what it found
+
 import json
 import sys
 from typing import Any
