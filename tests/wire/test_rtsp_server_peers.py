@@ -1,0 +1,117 @@
+"""Foreign viewers: FFmpeg and GStreamer over every transport that they know."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import av
+import pytest
+from rtsp_peers import PATH, House, encoded_gop, house
+
+from gateway.servers.rtsp_ports import FixedGroups
+
+pytestmark = pytest.mark.peer
+
+GROUPS = FixedGroups({PATH: ("239.255.78.2", 42_100)}, ttl=0, interface="127.0.0.1")
+FRAMES = 40
+
+
+def needs(program: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+
+
+async def run(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(20):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+def picture_checksums() -> set[str]:
+    """Return the MD5 of every decoded picture of the camera's GOP."""
+    decoder = av.CodecContext.create("h264", "r")
+    packets = [av.Packet(b"".join(b"\0\0\0\1" + nal for nal in nals)) for nals in encoded_gop()]
+    pictures = [picture for packet in [*packets, None] for picture in decoder.decode(packet)]
+    return {hashlib.md5(picture.to_ndarray().tobytes(), usedforsecurity=False).hexdigest() for picture in pictures}
+
+
+async def ffmpeg_pictures(home: House, transport: str) -> list[str]:
+    """Return the checksums of the first pictures that FFmpeg decodes."""
+    output = await run(
+        *("ffmpeg", "-loglevel", "error", "-rtsp_transport", transport, "-i", home.url),
+        *("-map", "0:v", "-frames:v", str(FRAMES), "-f", "framemd5", "-"),
+    )
+    return [line.split(",")[-1].strip() for line in output.splitlines() if line[:1].isdigit()]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp", "http"])
+async def test_ffmpeg_sees_every_picture_right(transport: str) -> None:
+    needs("ffmpeg")
+    with house() as home:
+        home.run()
+        pictures = await ffmpeg_pictures(home, transport)
+        assert len(pictures) == FRAMES
+        assert set(pictures) == picture_checksums()
+        assert home.server.sessions == 0
+
+
+async def test_ffprobe_finds_the_tracks() -> None:
+    needs("ffprobe")
+    with house() as home:
+        home.run()
+        options = (
+            "-loglevel",
+            "error",
+            "-rtsp_transport",
+            "tcp",
+            "-show_entries",
+            "stream=codec_name,width,sample_rate",
+        )
+        found = await run("ffprobe", *options, "-of", "csv=p=0", home.url)
+        assert found.split() == ["h264,320", "pcm_mulaw,8000"]
+
+
+@pytest.mark.parametrize("protocols", ["tcp", "udp", "udp-mcast", "http"])
+async def test_gstreamer_plays(protocols: str) -> None:
+    needs("gst-launch-1.0")
+    with house(multicast=GROUPS) as home:
+        home.run()
+        location = home.url.replace("rtsp://", "rtsph://") if protocols == "http" else home.url
+        source = [f"location={location}", f"protocols={'tcp' if protocols == 'http' else protocols}"]
+        if protocols == "udp-mcast":
+            source.append("multicast-iface=lo")
+        frames = "application/x-rtp,media=video ! rtph264depay ! video/x-h264,alignment=au"
+        pipeline = f"rtspsrc {' '.join(source)} ! {frames} ! identity eos-after={FRAMES} ! fakesink"
+        await run("gst-launch-1.0", "-q", *pipeline.split())
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("ip") is None, reason="needs a network namespace of its own")
+async def test_ffmpeg_joins_a_group(tmp_path: Path) -> None:
+    """FFmpeg joins groups where the default route leads, so that this runs where that is the loopback."""
+    needs("ffmpeg")
+    script = tmp_path / "viewer.py"
+    script.write_text(
+        "import asyncio, sys\n"
+        f"sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}\n"
+        "from test_rtsp_server_peers import GROUPS, ffmpeg_pictures, house\n"
+        "async def main():\n"
+        "    with house(multicast=GROUPS) as home:\n"
+        "        home.run()\n"
+        "        print(len(await ffmpeg_pictures(home, 'udp_multicast')))\n"
+        "asyncio.run(main())\n"
+    )
+    route = "ip link set lo up multicast on && ip route add 224.0.0.0/4 dev lo"
+    output = await run("unshare", "-n", "sh", "-c", f"{route} && exec {sys.executable} {script}")
+    assert output.split()[-1] == str(FRAMES)
