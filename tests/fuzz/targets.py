@@ -106,7 +106,7 @@ def rtp_interleaved(data: bytes) -> None:
     for index in range(2):
         track = TRACKS[(first + index) % len(TRACKS)]
         assembler = Assembler(index, track, stream.buffer, Timeline(track.clock_rate, clock), units.append)
-        stream.receivers[2 * index] = assembler.add
+        stream.receivers[2 * index] = assembler.take
     now = 1_700_000_000_000_000_000
     for piece in _pieces(data[1:], 16 + 61 * (first >> 4)):
         room = stream.room()
@@ -120,8 +120,8 @@ def rtp_interleaved(data: bytes) -> None:
 
 def rtp_depacketize(data: bytes) -> None:
     """One access unit of packets with any content; the first byte chooses the codec."""
-    if not data:
-        return
+    if len(data) < 2:
+        return  # no unit is without a packet
     track = TRACKS[data[0] % len(TRACKS)]
     packets, at = [], 1
     while at < len(data):
