@@ -63,6 +63,14 @@ main = "rtsp://{LAN}:9554/video_main"
 sub = "rtsp://{LAN}:9554/video_sub"
 
 [[camera]]
+id = "returning"
+driver = "rtsp"
+[camera.settings]
+main = "rtsp://{LAN}:7555/main"
+username = "film"
+password = {{ env = "FILM_PASSWORD" }}
+
+[[camera]]
 id = "pattern"
 name = "Simulated"
 driver = "testpattern"
@@ -75,6 +83,8 @@ class Gateway:
 
     report: dict[str, Any]
     place: Place
+    folder: Path
+    """Where `gateway.toml` and the directory `data` are."""
 
     def stream(self, camera: str, profile: str = "main", *, port: int = RTSP_PORT, scheme: str = "rtsp") -> str:
         """Return a stream's address with credentials."""
@@ -146,7 +156,7 @@ def gateway(
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
         try:
             report = read_json_line(process)
-            yield Gateway(report, network.lan)
+            yield Gateway(report, network.lan, folder)
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=10)
         except BaseException:

@@ -1,8 +1,9 @@
 """Plays an RTSP address with GStreamer, without decoding, and counts what arrives.
 
-Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http --seconds N [--from-time].
+Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http --seconds N.
 Prints one JSON object per track:
-{"video": {"encoding", "packets", "gaps", "frames", "first_rtp", "last_rtp", "keyframe_first"}, "audio": {…}}.
+{"video": {"encoding", "packets", "gaps", "frames", "first_rtp", "last_rtp", "keyframe_first", "since"}, …}.
+`since` is when the first packet came, in seconds since the epoch.
 """
 
 # ruff: noqa: T201, FBT003 - it prints what it found, and GObject has positional booleans
@@ -10,6 +11,7 @@ Prints one JSON object per track:
 import argparse
 import json
 import sys
+import time
 
 import gi
 
@@ -34,6 +36,7 @@ class Track:
         self.encoding = ""
         self.packets = 0
         self.gaps = 0
+        self.since = 0.0
         self.frames: dict[int, int] = {}  # RTP timestamp → packets
         self.keyframe_first: bool | None = None
         self._next: int | None = None
@@ -47,6 +50,7 @@ class Track:
             payload = rtp.get_payload_buffer()
             self.keyframe_first = starts_key_frame(payload.extract_dup(0, min(payload.get_size(), 2)))
         rtp.unmap()
+        self.since = self.since or time.time()
         self.packets += 1
         self.gaps += self._next is not None and sequence != self._next
         self._next = (sequence + 1) & 0xFFFF
@@ -62,6 +66,7 @@ class Track:
             "first_rtp": timestamps[0] if timestamps else None,
             "last_rtp": timestamps[-1] if timestamps else None,
             "keyframe_first": self.keyframe_first,
+            "since": self.since,
         }
 
 
