@@ -120,21 +120,24 @@ def rtp_interleaved(data: bytes) -> None:
 
 def rtp_depacketize(data: bytes) -> None:
     """One access unit of packets with any content; the first byte chooses the codec."""
-    if len(data) < 2:
-        return  # no unit is without a packet
+    if not data:
+        return
     track = TRACKS[data[0] % len(TRACKS)]
     packets, at = [], 1
     while at < len(data):
         size = data[at] << 1 & 0x1FF
         packets.append(data[at + 1 : at + 1 + size])
         at += 1 + size
-    unit = block.frame(packets, 0)
+    for one in packets:
+        packet.parse(one)
+    whole = [one for one in packets if len(one) >= 12 and one[0] >> 6 == 2]
+    if not whole:
+        return  # the assembler lets nothing else into a unit, and makes none without a packet
+    unit = block.frame(whole, 0)
     take = depacketizer(track)
     take.is_key(unit)
     total = sum(len(part) for part in take(unit))
     assert total <= 100 * len(data) + 2000
-    for one in packets:
-        packet.parse(one)
 
 
 def rtcp_compound(data: bytes) -> None:
