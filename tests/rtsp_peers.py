@@ -92,6 +92,10 @@ class Camera:
         self.stream.interrupted()
         self.stream.describe(self.description)
 
+    def packet_size(self, mtu: int) -> None:
+        """Send packets of another size from now on."""
+        self._packetizers[0] = Packetizer(0, VIDEO, 0x55, 0, mtu)
+
     def frame(self) -> list[AccessUnit]:
         """Deliver one frame of video and its 40 ms of audio."""
         n, utc = self.number, START_NS + self.number * FRAME_NS

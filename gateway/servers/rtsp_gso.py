@@ -4,7 +4,7 @@ import ctypes
 import errno
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,16 +18,15 @@ _MAX_RUN: Final = 65_000
 _RUNS: Final = 8
 """Runs handed over by one call."""
 _UNSUPPORTED: Final = frozenset((errno.EINVAL, errno.EIO, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOPROTOOPT))
-_CONTROL = struct.Struct("@QiiH6x")
+_VECTOR = struct.Struct("@PN")
+"""A struct iovec: address and length."""
+_CONTROL = struct.Struct("@NiiH6x")
+"""A struct cmsghdr with the 16-bit segment size of UDP_SEGMENT."""
 _CONTROL_HEADER: Final = 18
 _MSG_DONTWAIT: Final = int(socket.MSG_DONTWAIT)
 
 Address = tuple[Any, ...]
 """What a socket takes as address: (host, port), or with flow and scope for IPv6."""
-
-
-class _IoVec(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
 class _MsgHdr(ctypes.Structure):
@@ -46,6 +45,9 @@ class _MMsgHdr(ctypes.Structure):
     _fields_ = (("header", _MsgHdr), ("length", ctypes.c_uint))
 
 
+_MESSAGE_SIZE: Final = ctypes.sizeof(_MMsgHdr)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """Consecutive packets of one size, the last one perhaps shorter; a segment of 0 is a single large packet."""
@@ -62,26 +64,27 @@ class Datagrams:
 
     def __init__(self, block: PacketBlock) -> None:
         view = memoryview(block.data)
-        ends = (*block.offsets[1:], len(block.data))
-        packets = [view[start + 4 : end] for start, end in zip(block.offsets, ends, strict=True)]
-        self.data = b"".join(packets)
-        self.runs = tuple(_runs(list(map(len, packets))))
+        starts = block.offsets
+        ends = (*starts[1:], len(view))
+        self.data = b"".join([view[start + 4 : end] for start, end in zip(starts, ends, strict=True)])
+        self.runs = _runs([end - start - 4 for start, end in zip(starts, ends, strict=True)])
 
 
-def _runs(sizes: Sequence[int]) -> Iterator[Run]:
+def _runs(sizes: Sequence[int]) -> list[Run]:
+    runs = []
     start = position = segment = count = 0
     closed = True
     for size in sizes:
-        fits = not closed and size <= segment and count < _MAX_SEGMENTS and position - start + size <= _MAX_RUN
-        if not fits:
+        if closed or size > segment or count == _MAX_SEGMENTS or position - start + size > _MAX_RUN:
             if position > start:
-                yield Run(start, position, segment)
+                runs.append(Run(start, position, segment))
             start, segment, count = position, size if size <= MAX_SEGMENT else 0, 0
         position += size
         count += 1
         closed = size < segment or not segment
     if position > start:
-        yield Run(start, position, segment)
+        runs.append(Run(start, position, segment))
+    return runs
 
 
 class Destinations:
@@ -92,15 +95,17 @@ class Destinations:
         names = [_name(family, address) for address in addresses]
         size = len(names[0]) if names else 0
         self._names = ctypes.create_string_buffer(b"".join(names))
-        self._vectors = (_IoVec * _RUNS)()
+        self._vectors = ctypes.create_string_buffer(_RUNS * _VECTOR.size)
         self._controls = ctypes.create_string_buffer(_RUNS * _CONTROL.size)
-        self.messages = (_MMsgHdr * (_RUNS * len(names)))()
+        self._messages = (_MMsgHdr * (_RUNS * len(names)))()
+        self.start = ctypes.addressof(self._messages)
+        """Address of the first message."""
         for run in range(_RUNS):
             for index in range(len(names)):
-                header = self.messages[run * len(names) + index].header
+                header = self._messages[run * len(names) + index].header
                 header.name = ctypes.addressof(self._names) + index * size
                 header.namelen = size
-                header.iov = ctypes.addressof(self._vectors) + run * ctypes.sizeof(_IoVec)
+                header.iov = ctypes.addressof(self._vectors) + run * _VECTOR.size
                 header.iovlen = 1
                 header.control = ctypes.addressof(self._controls) + run * _CONTROL.size
                 header.controllen = _CONTROL.size
@@ -108,9 +113,7 @@ class Destinations:
     def point(self, base: int, runs: Sequence[Run]) -> int:
         """Point the messages at the runs of a buffer at address `base`; return how many messages they are."""
         for index, run in enumerate(runs):
-            vector = self._vectors[index]
-            vector.base = base + run.start
-            vector.length = run.end - run.start
+            _VECTOR.pack_into(self._vectors, index * _VECTOR.size, base + run.start, run.end - run.start)
             _CONTROL.pack_into(
                 self._controls, index * _CONTROL.size, _CONTROL_HEADER, socket.IPPROTO_UDP, UDP_SEGMENT, run.segment
             )
@@ -133,8 +136,7 @@ class GsoSender:
         self.dropped = 0
         """Messages that the system did not take: UDP viewers lose them."""
         self._sock = sock
-        self._scratch = bytearray(1 << 16)
-        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._scratch))
+        self._descriptor = sock.fileno()
         self._sendmmsg = _load_sendmmsg()
         self._segments = _has_gso(sock)
 
@@ -145,20 +147,16 @@ class GsoSender:
         if self._sendmmsg is None or not self._segments:
             self._send_singly(datagrams, destinations.addresses)
             return
-        size = len(datagrams.data)
-        if size > len(self._scratch):
-            self._scratch = bytearray(2 * size)
-            self._base = ctypes.addressof(ctypes.c_char.from_buffer(self._scratch))
-        self._scratch[:size] = datagrams.data
+        base = ctypes.cast(ctypes.c_char_p(datagrams.data), ctypes.c_void_p).value or 0
         for first in range(0, len(datagrams.runs), _RUNS):
-            total = destinations.point(self._base, datagrams.runs[first : first + _RUNS])
+            total = destinations.point(base, datagrams.runs[first : first + _RUNS])
             self._send_many(destinations, total)
 
     def _send_many(self, destinations: Destinations, total: int) -> None:
         done = 0
         while done < total:
-            at = ctypes.byref(destinations.messages, done * ctypes.sizeof(_MMsgHdr))
-            sent = self._sendmmsg(self._sock.fileno(), at, total - done, _MSG_DONTWAIT)
+            at = destinations.start + done * _MESSAGE_SIZE
+            sent = self._sendmmsg(self._descriptor, at, total - done, _MSG_DONTWAIT)
             if sent <= 0:
                 self._refused(ctypes.get_errno())
                 sent = 1

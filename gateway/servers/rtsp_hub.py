@@ -10,6 +10,7 @@ from gateway.protocols.rtp import ntp, rtcp
 from gateway.protocols.rtsp.parser import InterleavedFrame, serialize_frame
 from gateway.protocols.rtsp.transport import PortPair
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_refragment import Refragmenter
 from gateway.servers.rtsp_sender_tcp import Lane, TcpSender
 from gateway.servers.rtsp_sender_udp import UdpFanout, UdpViewer
 from gateway.services.streams import LiveStream
@@ -114,6 +115,7 @@ class StreamHub:
         self._changed = changed
         self._lanes: dict[Framing, Lane] = {}
         self._udp = UdpFanout()
+        self._refragmenter = Refragmenter(description.tracks)
         video = description.first(MediaKind.VIDEO)
         self._video = -1 if video is None else description.tracks.index(video)
         self._states = [_TrackState() for _ in description.tracks]
@@ -157,17 +159,18 @@ class StreamHub:
         if self._udp:
             if report:
                 self._udp.report(track, report)
-            self._udp.deliver(unit, start=key)
+            self._udp.deliver(self._refragmenter.fit(unit), start=key)
 
-    def start(self, tracks: Mapping[int, object], after_ns: int = 0) -> Start:
+    def start(self, tracks: Mapping[int, object], after_ns: int = 0, *, udp: bool = False) -> Start:
         """Return what a viewer of some tracks would get first, captured later than `after_ns`.
 
-        Viewers without video begin with whatever comes next.
+        Viewers without video begin with whatever comes next. The GOP in memory is of no use to a UDP viewer of a
+        camera with large packets, since packets made anew are numbered as they are sent.
         """
         if self._video not in tracks:
             return Start((), waiting=False)
         gop = self.stream.gop
-        if not gop or gop[0].utc_ns <= after_ns:
+        if not gop or gop[0].utc_ns <= after_ns or (udp and self._refragmenter.needed(gop)):
             return Start((), waiting=True)
         return Start(tuple(unit for unit in gop if unit.track in tracks), waiting=False)
 

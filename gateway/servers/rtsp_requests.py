@@ -265,7 +265,7 @@ class Requests:
         extra = [("Scale", "1")] if "Scale" in call.request.headers else []
         if not began:
             return _ok(self._session_header(session), ("Range", str(ranges.ClockRange(self._utc_ns()))), *extra)
-        start = session.hub.start(session.machine.transports, session.played_ns)
+        start = session.hub.start(session.machine.transports, session.played_ns, udp=session.viewer is not None)
         if session.group:
             start = Start((), waiting=True)
         first_ns = min((unit.utc_ns for unit in start.units), default=self._utc_ns())

@@ -290,6 +290,24 @@ async def test_receiver_reports_keep_a_udp_session_alive_without_its_connection(
         assert (home.server.sessions, home.camera.stream.readers) == (0, 0)
 
 
+async def test_packets_too_large_for_udp_are_made_anew() -> None:
+    with house(audio=False) as home, closing(Datagrams()) as peer:
+        home.camera.packet_size(60_000)
+        home.camera.frames(3)
+        over_tcp = await viewer(home)
+        client = await viewer(home, f"RTP/AVP;unicast;client_port={peer.port}-{peer.rtcp_port}")
+        home.camera.frames(GOP)
+        large = [rtp(frame) for frame in await frames_until(over_tcp, (GOP + 2) * 3600) if frame.channel == 0]
+        small = await peer.packets_until((GOP + 2) * 3600)
+        assert max(len(packet.payload) for packet in large) > 1500
+        assert max(len(packet.payload) for packet in small) <= 1400
+        assert is_key(small[0])
+        sequences = [packet.sequence for packet in small]
+        assert sequences == [(sequences[0] + step) % 65_536 for step in range(len(small))]
+        for viewing in (over_tcp, client):
+            await viewing.close()
+
+
 async def test_udp_over_ipv6() -> None:
     with house(audio=False) as home, closing(Datagrams("::1")) as peer:
         home.camera.frame()

@@ -1,0 +1,47 @@
+"""Packets that a camera made for TCP, larger than a network's frames, made again for UDP."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from gateway.domain.media import AccessUnit, TrackDescription
+from gateway.protocols.rtp.packetize import Packetizer
+from gateway.servers.rtsp_gso import MAX_SEGMENT
+
+ENCODINGS: Final = frozenset(("H264", "H265"))
+"""Encodings whose frames can be cut anew; packets of others are left to IP's fragmentation."""
+
+_FRAME_HEADER: Final = 4
+
+
+class Refragmenter:
+    """Makes packets that fit UDP; from a track's first large packet on, all its packets, numbered anew."""
+
+    def __init__(self, tracks: Sequence[TrackDescription]) -> None:
+        self._tracks = tracks
+        self._packetizers: dict[int, Packetizer] = {}
+
+    def needed(self, units: Iterable[AccessUnit]) -> bool:
+        """Tell whether any track is packed anew, by what was seen before or is seen in these units."""
+        return bool(self._packetizers) or any(map(self._is_large, units))
+
+    def fit(self, unit: AccessUnit) -> AccessUnit:
+        """Return the unit, or one with the same payload in packets that fit. Call it once for every unit, in order."""
+        packetizer = self._packetizers.get(unit.track)
+        if packetizer is None:
+            if not self._is_large(unit):
+                return unit
+            first = unit.packets.data
+            ssrc, sequence = int.from_bytes(first[12:16], "big"), int.from_bytes(first[6:8], "big")
+            packetizer = Packetizer(unit.track, self._tracks[unit.track], ssrc, sequence)
+            self._packetizers[unit.track] = packetizer
+        try:
+            return packetizer.unit(unit.payload(), unit.rtp_time, unit.utc_ns, unit.keyframe)
+        except ValueError:
+            return unit
+
+    def _is_large(self, unit: AccessUnit) -> bool:
+        if self._tracks[unit.track].encoding not in ENCODINGS:
+            return False
+        offsets = unit.packets.offsets
+        ends = (*offsets[1:], len(unit.packets.data))
+        return max(map(int.__sub__, ends, offsets)) > _FRAME_HEADER + MAX_SEGMENT
