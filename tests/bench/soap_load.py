@@ -101,6 +101,13 @@ class Load:
         )
 
 
+def _cpu_share(pid: int, seconds: float) -> float:
+    """Return what a process uses without the load: the gateway's cameras go on meanwhile."""
+    before = usage(pid).cpu
+    time.sleep(seconds)
+    return (usage(pid).cpu - before) / seconds
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--url", required=True)
@@ -114,15 +121,17 @@ def main() -> int:
     options = parser.parse_args()
     if options.cpu is not None:
         os.sched_setaffinity(0, {options.cpu})
+    idle = _cpu_share(options.pid, 2.0)
     load = Load(options.url, options.operation, options.username, options.password, options.connections)
     load.run(1.0)
     load.latencies.clear()
-    before = usage(options.pid).cpu
+    before, begin = usage(options.pid).cpu, time.monotonic()
     load.run(options.seconds)
+    used = usage(options.pid).cpu - before - idle * (time.monotonic() - begin)
     calls, latencies = len(load.latencies), sorted(load.latencies)
     result = {
         "calls_per_second": calls / options.seconds,
-        "cpu_ms_per_call": (usage(options.pid).cpu - before) * 1000 / calls,
+        "cpu_ms_per_call": used * 1000 / calls,
         "p50_ms": latencies[calls // 2] * 1000,
         "p99_ms": latencies[int(calls * 0.99)] * 1000,
         "response_bytes": load.response,
