@@ -65,9 +65,9 @@ class StreamDescription:
         return next((track for track in self.tracks if track.kind is kind), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PacketBlock:
-    """The RTP packets of one access unit, framed for interleaved TCP (RFC 2326 §10.12).
+    """The RTP packets of one access unit, framed for interleaved TCP (RFC 2326 §10.12). Immutable once made.
 
     Every packet is preceded by `$`, its channel (always twice the track's index) and its
     16-bit length; `offsets` holds the position of every `$`.

@@ -33,18 +33,17 @@ class LiveStream:
         self.gop: list[AccessUnit] = []
         """Units since the last key frame (of every track), so that a new viewer starts at once."""
         self._gop_bytes = 0
-        self._readers: list[StreamReader] = []
+        self._readers: tuple[StreamReader, ...] = ()
         self._meter = _VideoMeter()
         self._video_track = -1
 
     def attach(self, reader: StreamReader) -> None:
         """Add a reader; it receives units from the next one on."""
-        self._readers.append(reader)
+        self._readers = (*self._readers, reader)
 
     def detach(self, reader: StreamReader) -> None:
         """Remove a reader; removing it twice does nothing."""
-        if reader in self._readers:
-            self._readers.remove(reader)
+        self._readers = tuple(each for each in self._readers if each is not reader)
 
     @property
     def readers(self) -> int:
@@ -58,7 +57,7 @@ class LiveStream:
         video = description.first(MediaKind.VIDEO)
         self._video_track = -1 if video is None else description.tracks.index(video)
         self.description = description
-        for reader in tuple(self._readers):
+        for reader in self._readers:
             reader.described(description)
 
     def deliver(self, unit: AccessUnit) -> None:
@@ -74,7 +73,7 @@ class LiveStream:
             self._forget_gop()
         elif self.gop or unit.keyframe or self._video_track < 0:
             self.gop.append(unit)
-        for reader in tuple(self._readers):
+        for reader in self._readers:
             reader.deliver(unit)
 
     def interrupted(self) -> None:

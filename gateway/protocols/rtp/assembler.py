@@ -20,6 +20,10 @@ MAX_UNIT_BYTES: Final = 64 * 1024
 _DOLLAR: Final = 0x24
 _FRAME_HEADER: Final = 4
 _NOWHERE: Final = -1
+_WORTHWHILE: Final = 4
+"""So many packets must follow before they are taken at once."""
+_ALIKE: Final = (5, 2, 3, 0, 1, 4, 11, 10, 9, 8)
+"""Bytes that packets of one frame have in common: marker and payload type, size, framing, version and timestamp."""
 _SMALLEST: Final = 4 + 12
 """Frame header and RTP header."""
 _RTCP_FIRST, _RTCP_LAST = 200, 204
@@ -90,13 +94,33 @@ class Assembler:
             if renumber:
                 buffer[position + 1] = self._channel
             self._offsets.append(position + self._shift)
+            size = stop - position
             self._end = position = stop
             if second > 127 or self._every_packet:  # noqa: PLR2004
                 self._marks = True
                 self._emit(complete=True)
             elif stop + self._shift >= MAX_UNIT_BYTES:
                 self._emit(complete=False)
+            elif not renumber and end - stop >= _WORTHWHILE * size:
+                position = self._take_alike(stop, size, end)
         return position
+
+    def _take_alike(self, position: int, size: int, end: int) -> int:
+        """Take at once the packets at `position` that are like the one before in all but sequence number and payload.
+
+        Encoders fill the packets of a frame but for the last one; comparing whole columns of bytes costs a tenth
+        of looking at packets one by one. Returns the position after them.
+        """
+        buffer, before = self._buffer, position - size
+        count = min(end - position, MAX_UNIT_BYTES - 1 - self._shift - position) // size
+        for column in _ALIKE:
+            if count <= 0:
+                return position
+            values = buffer[position + column : position + count * size : size]
+            count -= len(values.lstrip(buffer[before + column : before + column + 1]))
+        self._offsets.extend(range(position + self._shift, position + self._shift + count * size, size))
+        self._end = position + count * size
+        return self._end
 
     def flush(self) -> None:
         """Hand on the unit in progress, if there is one; what comes later of its frame is another unit."""

@@ -2,7 +2,8 @@
 
 from gateway.protocols.rtp import ntp
 from gateway.protocols.rtp.rtcp import ReportBlock
-from gateway.protocols.rtp.unwrap import SEQUENCE_BITS, Unwrapper
+
+_SEQUENCE_MASK = 0xFFFF
 
 
 class Reception:
@@ -17,8 +18,7 @@ class Reception:
 
     def _restart(self, ssrc: int) -> None:
         self._source = ssrc
-        self._sequence = Unwrapper(SEQUENCE_BITS)
-        self._first: int | None = None
+        self._first = 0
         self._highest = 0
         self._received = 0
         self._expected_before = 0
@@ -31,11 +31,11 @@ class Reception:
         if ssrc != self.ssrc:
             self._restart(ssrc)
             self.ssrc = ssrc
-        last = self._sequence(last_sequence)
-        if self._first is None:
-            self._first = last - count + 1
-            self._highest = last
-        self._highest = max(self._highest, last)
+            self._highest = last_sequence
+            self._first = last_sequence - count + 1
+        step = (last_sequence - self._highest) & _SEQUENCE_MASK
+        if step <= _SEQUENCE_MASK >> 1:
+            self._highest += step
         self._received += count
         transit = arrival_ns * self._clock_rate // ntp.NS - rtp_time
         if self._transit is not None:
@@ -49,7 +49,7 @@ class Reception:
 
     def report(self, now_ns: int) -> ReportBlock | None:
         """Return the block for the next receiver report, or None while nothing was received."""
-        if self.ssrc is None or self._first is None:
+        if self.ssrc is None:
             return None
         expected = self._highest - self._first + 1
         new = expected - self._expected_before
