@@ -41,7 +41,7 @@ def load(path: Path) -> Config:
         raise ConfigError([f"not UTF-8 text at byte {error.start}"], str(path)) from error
     try:
         table = tomli.loads(text)
-    except (tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError also for a number of thousands of digits
         raise ConfigError([f"not valid TOML: {error}"], str(path)) from error
     return from_table(table, path.absolute().parent, str(path))
 
