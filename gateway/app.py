@@ -39,6 +39,7 @@ from gateway.protocols.rtp import parameter_sets
 from gateway.protocols.soap.wsse import TokenVerifier
 from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
+from gateway.servers import memory
 from gateway.servers.access import Gatekeeper
 from gateway.servers.console import console_routes
 from gateway.servers.discovery import DiscoveryServer, system_interfaces
@@ -91,6 +92,7 @@ class Report:
 
 def run(config: Config, ready: Callable[[Report], None], environment: Mapping[str, str]) -> None:
     """Run until SIGTERM or SIGINT; `ready` is called at every start. Raises GatewayError when it can't start."""
+    memory.keep_freed()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(config, ready, environment))
 
@@ -102,6 +104,7 @@ async def _run(config: Config, ready: Callable[[Report], None], environment: Map
         loop.add_signal_handler(number, stop.set)
     while not stop.is_set():
         async with Gateway(config, environment) as gateway:
+            memory.settle()
             ready(gateway.report)
             await gateway.wait(stop)
 
