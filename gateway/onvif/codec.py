@@ -20,6 +20,12 @@ __all__ = ["Codec", "DecodeError", "EncodeError"]
 _START = re.compile(r"<[^\s/>]+")
 
 
+class Kept(dict[str, Any]):
+    """The content of one response that is given unchanged again and again; it is written once. Never change it."""
+
+    text = ""
+
+
 class Codec:
     """Reads requests and writes responses of one contract."""
 
@@ -41,7 +47,11 @@ class Codec:
         write = self._writes.get(tag)
         if write is None:
             write = self._writes[tag] = self._writer.element(self._schema.element(tag))
-        return write(value)
+        if not isinstance(value, Kept):
+            return write(value)
+        if not value.text:
+            value.text = write(value)
+        return value.text
 
     def element(self, tag: str, value: Mapping[str, Any]) -> etree._Element:
         """Return a global element by itself, for use under `_any`. Raises as `encode` does."""

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from gateway.onvif import media1_schema as schema
 from gateway.onvif import media_faults as faults
+from gateway.onvif.codec import Kept
 from gateway.onvif.context import Context
 from gateway.onvif.media1_configurations import Media1Configurations
 from gateway.onvif.media_model import MediaModel
@@ -51,7 +52,7 @@ class MediaService(Media1Configurations, Media1Osd):
         model = self.profiles.model()
         if self._listed is None or self._listed[0] is not model:
             visible = [profile for profile in model.profiles.values() if schema.is_visible(profile, model)]
-            self._listed = (model, {"Profiles": [schema.profile(profile, model) for profile in visible]})
+            self._listed = (model, Kept(Profiles=[schema.profile(profile, model) for profile in visible]))
         return self._listed[1]
 
     async def GetProfile(self, request: Plain, _context: Context) -> Plain:

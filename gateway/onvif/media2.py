@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from gateway.onvif import media2_schema, media_settings
 from gateway.onvif import media_faults as faults
+from gateway.onvif.codec import Kept
 from gateway.onvif.context import Context
 from gateway.onvif.media_entities import (
     AUDIO_SOURCE,
@@ -114,7 +115,7 @@ class Media2Service(Media2Masks):
             return {"Profiles": [media2_schema.profile(find_profile(model, token), model, kinds)]}
         if self._listed is None or self._listed[0] is not model or self._listed[1] != kinds:
             listed = [media2_schema.profile(profile, model, kinds) for profile in model.profiles.values()]
-            self._listed = (model, kinds, {"Profiles": listed})
+            self._listed = (model, kinds, Kept(Profiles=listed))
         return self._listed[2]
 
     async def CreateProfile(self, request: Plain, _context: Context) -> Plain:
