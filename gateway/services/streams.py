@@ -1,15 +1,17 @@
 """Live streams: one per camera profile, fanned out to readers without waiting for any of them."""
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from gateway.domain.media import AccessUnit, MediaKind, StreamDescription
+from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, VideoParameters
 
 MAX_GOP_BYTES = 32 * 1024 * 1024
 """A camera that sends no key frames must not fill the memory: past this the kept GOP is given up."""
 
 _MEASURE_SECONDS = 2.0
 _NS = 1_000_000_000
+
+_Figure = TypeVar("_Figure", int, float)
 
 
 class StreamReader(Protocol):
@@ -90,18 +92,17 @@ class LiveStream:
         tracks = list(self.description.tracks)
         video = tracks[self._video_track].video
         if video is not None:
-            measured = replace(
-                video,
-                frame_rate=self._meter.frame_rate or video.frame_rate,
-                bitrate=self._meter.bitrate or video.bitrate,
-                gop_length=self._meter.gop_length or video.gop_length,
-            )
-            tracks[self._video_track] = replace(tracks[self._video_track], video=measured)
-            self.description = StreamDescription(tuple(tracks))
+            measured = self._meter.corrected(video)
+            if measured != video:
+                tracks[self._video_track] = replace(tracks[self._video_track], video=measured)
+                self.description = StreamDescription(tuple(tracks))
 
 
 class _VideoMeter:
-    """Measures frame rate, bit rate and GOP length between key frames."""
+    """Measures frame rate, bit rate and GOP length between key frames.
+
+    What a client reads must not flicker: a figure is corrected only when it is clearly wrong.
+    """
 
     def __init__(self) -> None:
         self.frame_rate = 0.0
@@ -111,6 +112,15 @@ class _VideoMeter:
         self._frames = 0
         self._bytes = 0
         self._gop_frames = 0
+
+    def corrected(self, video: VideoParameters) -> VideoParameters:
+        """Return the parameters with the measured figures in place of those that are clearly wrong."""
+        return replace(
+            video,
+            frame_rate=_kept(video.frame_rate, self.frame_rate, 0.05),
+            bitrate=_kept(video.bitrate, self.bitrate, 0.25),
+            gop_length=_kept(video.gop_length, self.gop_length, 0.25),
+        )
 
     def add(self, unit: AccessUnit) -> bool:
         """Count one frame; tell whether the figures are new."""
@@ -130,3 +140,8 @@ class _VideoMeter:
         self._gop_frames += 1
         self._bytes += len(unit.packets.data)
         return ready
+
+
+def _kept(known: _Figure, measured: _Figure, tolerance: float) -> _Figure:
+    """Return the known figure while the measured one is within a tolerance of it."""
+    return known if not measured or abs(measured - known) <= tolerance * known else measured

@@ -1,6 +1,8 @@
 """A live stream keeps one GOP and hands every unit to every reader."""
 
-from gateway.domain.media import AccessUnit, StreamDescription
+from dataclasses import replace
+
+from gateway.domain.media import AccessUnit, StreamDescription, VideoParameters
 from gateway.services.streams import MAX_GOP_BYTES, LiveStream
 from gateway.testing.streams import video_description, video_unit
 
@@ -63,13 +65,28 @@ def test_a_gop_without_end_is_given_up() -> None:
     assert stream.gop == []
 
 
-def test_rate_and_gop_length_are_measured() -> None:
-    stream = LiveStream("/live/door/main")
-    stream.describe(video_description())
-    for number in range(76):
-        stream.deliver(video_unit(number, size=1000))
+def _measured(stream: LiveStream) -> VideoParameters:
     assert stream.description is not None
     video = stream.description.tracks[0].video
     assert video is not None
+    return video
+
+
+def test_rate_and_gop_length_are_measured() -> None:
+    stream = LiveStream("/live/door/main")
+    told = video_description()
+    wrong = VideoParameters(640, 360, frame_rate=12.0, bitrate=9_000_000, gop_length=50)
+    stream.describe(StreamDescription((replace(told.tracks[0], video=wrong),)))
+    for number in range(76):
+        stream.deliver(video_unit(number, size=1000))
+    video = _measured(stream)
     assert (video.frame_rate, video.gop_length) == (25.0, 25)
     assert video.bitrate == 25 * 8 * len(video_unit(0, size=1000).packets.data)
+
+
+def test_figures_do_not_flicker() -> None:
+    stream = LiveStream("/live/door/main")
+    stream.describe(video_description())
+    for number in range(300):
+        stream.deliver(video_unit(number, size=2400 + number % 7 * 20))
+    assert _measured(stream) == video_description().tracks[0].video
