@@ -37,6 +37,8 @@ from gateway.servers.rtsp_ports import RtspOptions
 from gateway.services.streams import LiveStream
 
 PATH = "/live/front/main"
+ALIAS = PATH.replace("main", "sub")
+"""The same stream, as a camera without a second one shows it."""
 GOP = 10
 FRAME_TICKS = 3600
 FRAME_NS = 40_000_000
@@ -211,7 +213,7 @@ def house(
     camera = Camera(audio=audio)
     listening = {name: more.pop(name) for name in ("web", "tls") if name in more}
     server = RtspServer(
-        Cameras({PATH: camera}),
+        Cameras({PATH: camera, ALIAS: camera}),
         door or OpenDoor(),
         clock or SystemClock(),
         options=options,

@@ -172,7 +172,9 @@ class Requests:
         if identifier:
             session = self._sessions.find(headers.parse_session(identifier).id, call.user)
         else:
-            session = self._sessions.create(stream, description, call.user, call.peer.address, call.peer)
+            session = self._sessions.create(
+                call.target.path, stream, description, call.user, call.peer.address, call.peer
+            )
         try:
             self._check_connection(session, call.peer, chosen)
             track, chosen = session.machine.setup(call.target.path, call.target.track, chosen)

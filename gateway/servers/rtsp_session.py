@@ -124,14 +124,14 @@ class Sessions:
         return iter(tuple(self._sessions.values()))
 
     def create(
-        self, stream: LiveStream, description: StreamDescription, user: str, address: str, carrier: Carrier
+        self, path: str, stream: LiveStream, description: StreamDescription, user: str, address: str, carrier: Carrier
     ) -> Session:
-        """Open a session of a stream. Raises RtspError (453) when there are too many."""
+        """Open a session of a stream, which may be known by several paths. Raises RtspError (453) if too many are."""
         if len(self._sessions) >= self.limit:
             raise RtspError(453, f"there are already {self.limit} sessions")
         hub = self._hub(stream, description)
         now = self.clock.monotonic()
-        machine = SessionMachine(stream.path, len(hub.description.tracks))
+        machine = SessionMachine(path, len(hub.description.tracks))
         session = Session(
             secrets.token_hex(12), user, address, hub, machine, carrier, created=now, deadline=now + self.timeout
         )

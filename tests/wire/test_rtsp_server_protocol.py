@@ -1,6 +1,6 @@
 """What the RTSP server answers, over TCP."""
 
-from rtsp_peers import PATH, START_NS, Client, house, until
+from rtsp_peers import ALIAS, PATH, START_NS, Client, house, until
 
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.media import StreamDescription
@@ -90,6 +90,18 @@ async def test_a_session_from_options_to_teardown() -> None:
         assert home.camera.stream.readers == 0
         client.session = ""
         assert (await client.request("OPTIONS")).status == 200
+        await client.close()
+
+
+async def test_a_stream_plays_by_every_path_it_is_known_by() -> None:
+    with house() as home:
+        home.camera.frames(13)
+        client = await Client.connect(home)
+        client.url = home.url.replace(PATH, ALIAS)
+        assert (await client.setup(0)).status == 200
+        assert (await client.play()).status == 200
+        assert (await client.frame()).channel == 1
+        assert (await client.request("TEARDOWN")).status == 200
         await client.close()
 
 
