@@ -31,6 +31,7 @@ class TcpSender:
 
     __slots__ = (
         "_keys",
+        "_late",
         "_loop",
         "_lost",
         "_now",
@@ -71,6 +72,8 @@ class TcpSender:
         """Whole units with the time they came and whether they begin a GOP."""
         self._queued = 0
         self._keys = 0
+        self._late = False
+        """Waits because it was too slow, not because it has just come."""
         self._writing = False
 
     def reply(self, data: bytes) -> None:
@@ -95,14 +98,14 @@ class TcpSender:
         """Take one more unit for a viewer that is late or waits; `start` tells that a viewer may begin with it."""
         if self.waiting:
             if not start:
-                self._tally.skipped_units += 1
+                self._tally.skipped_units += self._late
                 return
-            self.waiting = False
+            self.waiting = self._late = False
         elif self._queue and self._is_late(len(data), now, start=start):
             self._tally.skipped_units += len(self._queue)
             self.clear()
             if not start:
-                self.waiting = True
+                self.waiting = self._late = True
                 self._tally.skipped_units += 1
                 return
         self._enqueue(data, now, start=start)
