@@ -11,8 +11,8 @@ from gateway.media import jpeg
 
 THREADS = 2
 MAX_WAITING = 64
-DEADLINE = 5.0
-"""Seconds until a picture is given up; the thread finishes on its own."""
+DEADLINE = 2.5
+"""Seconds until a picture is given up, since clients wait three; the thread finishes on its own."""
 
 _T = TypeVar("_T")
 

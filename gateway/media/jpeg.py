@@ -7,7 +7,7 @@ from typing import cast
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, Colorspace
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.lettering import Lettering
@@ -16,6 +16,19 @@ _DECODERS = {"H264": "h264", "H265": "hevc"}
 _START_CODE = b"\x00\x00\x00\x01"
 _QUALITY = "4"
 """Of FFmpeg's scale from 2, the best, to 31."""
+_MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+    10: Colorspace.BT2020,
+}
+"""By their numbers in ITU-T H.273."""
+_MAX_PIXELS = 8192 * 8192
+"""A parameter set that claims more must not fill the memory."""
+_HIGH_DEFINITION = 720
 _NEUTRAL, _GROUND, _INK, _FAINT = 128, 26, 210, 120
 
 
@@ -31,14 +44,15 @@ def jpeg_of_key_frame(encoding: str, units: Sequence[bytes | memoryview]) -> byt
         raise GatewayError(ErrorKind.UNSUPPORTED, f"there are no pictures of {encoding} video")
     context = cast("VideoCodecContext", VideoCodecContext.create(_DECODERS[encoding], "r"))
     context.thread_count = 1
+    context.options = {"max_pixels": str(_MAX_PIXELS)}
     data = b"".join(part for unit in units for part in (_START_CODE, bytes(unit)))
     try:
         frames = [*context.decode(av.Packet(data)), *context.decode(None)]
+        if frames:
+            return encode(frames[0])
     except av.FFmpegError as error:
         raise GatewayError(ErrorKind.UNAVAILABLE, f"the {encoding} key frame can't be decoded: {error}") from error
-    if not frames:
-        raise GatewayError(ErrorKind.UNAVAILABLE, f"the {encoding} key frame can't be decoded: it is not complete")
-    return encode(frames[0])
+    raise GatewayError(ErrorKind.UNAVAILABLE, f"the {encoding} key frame can't be decoded: it is not complete")
 
 
 def placeholder(name: str, note: str, width: int, height: int) -> bytes:
@@ -55,8 +69,19 @@ def placeholder(name: str, note: str, width: int, height: int) -> bytes:
 
 
 def encode(frame: av.VideoFrame) -> bytes:
-    """Return a picture as JPEG, in the full range of levels."""
-    full = frame.reformat(format="yuvj420p", dst_color_range=ColorRange.JPEG)
+    """Return a picture as JPEG: full range of levels and the matrix of BT.601, as JFIF wants.
+
+    A stream that does not tell its matrix has BT.709's from 720 lines on, as players take it. Raises av.FFmpegError.
+    """
+    usual = Colorspace.ITU709 if frame.height >= _HIGH_DEFINITION else Colorspace.ITU601
+    full_range = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
+    full = frame.reformat(
+        format="yuvj420p",
+        src_colorspace=_MATRICES.get(int(frame.colorspace), usual),
+        dst_colorspace=Colorspace.ITU601,
+        src_color_range=ColorRange.JPEG if full_range else ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+    )
     context = VideoCodecContext.create("mjpeg", "w")
     context.width, context.height, context.pix_fmt = full.width, full.height, "yuvj420p"
     context.time_base = Fraction(1, 25)

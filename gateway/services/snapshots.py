@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.domain.camera import Channel, ChannelProfile
@@ -11,6 +12,9 @@ from gateway.services.streams import LiveStream
 
 NO_SIGNAL = "No signal"
 _DEFAULT_SIZE = (640, 360)
+_MAX_PLACEHOLDERS = 512
+_MAX_PARTS = 128
+"""Units of one key frame; a camera whose timestamps stand still must not fill the memory."""
 
 
 class Sources(Protocol):
@@ -43,35 +47,45 @@ class Snapshots:
     def __init__(self, sources: Sources, pictures: Pictures) -> None:
         self._sources = sources
         self._pictures = pictures
-        self._last: dict[LiveStream, _LastKeyFrame] = {}
-        self._jobs: dict[LiveStream, tuple[AccessUnit, asyncio.Task[bytes]]] = {}
+        self._watches: dict[LiveStream, _Watch] = {}
+        self._placeholders: dict[tuple[str, int, int], bytes] = {}
         for channel in sources.channels():
             for profile in channel.profiles:
                 stream = sources.stream(profile.path)
-                if stream is not None and stream not in self._last:
-                    self._last[stream] = _LastKeyFrame(stream)
+                if stream is not None and stream not in self._watches:
+                    self._watches[stream] = _Watch(stream)
 
     async def at(self, path: str) -> bytes:
-        """Return the JPEG of `CAMERA/PROFILE`. Raises GatewayError: NOT_FOUND, or that of a failed decoding."""
+        """Return the JPEG of `CAMERA/PROFILE`: of the last key frame that can be decoded, or a placeholder.
+
+        Raises GatewayError: NOT_FOUND, or that of the decoding when nothing of the stream was ever decoded.
+        """
         channel, profile = self._find(path)
         stream = self._sources.stream(profile.path)
-        last = None if stream is None else self._last.get(stream)
-        if stream is None or last is None or last.track is None or not last.units:
+        watch = None if stream is None else self._watches.get(stream)
+        frame = None if watch is None else watch.frame
+        if watch is None or frame is None:
             return await self._placeholder(channel, profile)
-        key = last.units[0]
-        job = self._jobs.get(stream)
-        if job is None or job[0] is not key or _failed(job[1]):
-            units = [part for unit in last.units for part in unit.payload()]
-            job = key, asyncio.create_task(self._pictures.key_frame(last.track, units), name=f"snapshot {path}")
-            self._jobs[stream] = job
-        return await asyncio.shield(job[1])
+        try:
+            watch.picture = await asyncio.shield(self._decoding(watch, frame))
+        except GatewayError:
+            if not watch.picture:
+                raise
+        return watch.picture
 
     def close(self) -> None:
         """Stop watching the streams, and whatever is being decoded."""
-        for last in self._last.values():
-            last.close()
-        for _, task in self._jobs.values():
-            task.cancel()
+        for watch in self._watches.values():
+            watch.close()
+
+    def _decoding(self, watch: "_Watch", frame: "_KeyFrame") -> asyncio.Task[bytes]:
+        """Return the task that makes the picture; one runs for each stream, and a picture is made once."""
+        job, last = watch.job, frame.units[-1]
+        if job is None or (job.done() and (watch.decoded is not last or _failed(job))):
+            units = [part for unit in frame.units for part in unit.payload()]
+            job = asyncio.create_task(self._pictures.key_frame(frame.track, units), name=f"snapshot {watch.path}")
+            watch.job, watch.decoded = job, last
+        return job
 
     def _find(self, path: str) -> tuple[Channel, ChannelProfile]:
         camera, _, name = path.partition("/")
@@ -84,39 +98,76 @@ class Snapshots:
     async def _placeholder(self, channel: Channel, profile: ChannelProfile) -> bytes:
         track = profile.description.first(MediaKind.VIDEO)
         size = (track.video.width, track.video.height) if track and track.video else _DEFAULT_SIZE
-        return await self._pictures.placeholder(channel.name, NO_SIGNAL, *size)
+        key = (channel.name, *size)
+        if key not in self._placeholders:
+            if len(self._placeholders) >= _MAX_PLACEHOLDERS:
+                self._placeholders.clear()
+            self._placeholders[key] = await self._pictures.placeholder(channel.name, NO_SIGNAL, *size)
+        return self._placeholders[key]
 
 
-class _LastKeyFrame:
-    """Reads a stream and keeps all units of its last key frame; a large frame comes in several."""
+@dataclass(slots=True, eq=False)
+class _KeyFrame:
+    """A key frame with its parameters; a large one comes in several units."""
+
+    track: TrackDescription
+    units: list[AccessUnit]
+
+
+class _Watch:
+    """Reads a stream and keeps its last key frame, also when the stream breaks off within the next one."""
 
     def __init__(self, stream: LiveStream) -> None:
-        self.track: TrackDescription | None = None
-        self.units: list[AccessUnit] = []
+        self.path = stream.path
+        self.picture = b""
+        """The last one that was made."""
+        self.job: asyncio.Task[bytes] | None = None
+        self.decoded: AccessUnit | None = None
+        """The last unit of what the job is about."""
+        self._complete: _KeyFrame | None = None
+        self._arriving: _KeyFrame | None = None
+        self._track: TrackDescription | None = None
         self._index = -1
         self._stream = stream
         if stream.description is not None:
             self.described(stream.description)
+        for unit in stream.gop:
+            self.deliver(unit)
         stream.attach(self)
+
+    @property
+    def frame(self) -> _KeyFrame | None:
+        """The last key frame: complete, unless it is the first."""
+        return self._complete or self._arriving
 
     def close(self) -> None:
         self._stream.detach(self)
+        if self.job is not None:
+            self.job.cancel()
 
     def described(self, description: StreamDescription) -> None:
         """Follow the video track; a frame of other parameters stays until the first new one."""
-        track = description.first(MediaKind.VIDEO)
-        self._index = -1 if track is None else description.tracks.index(track)
-        self._next_track = track
+        self._settle()
+        self._track = description.first(MediaKind.VIDEO)
+        self._index = -1 if self._track is None else description.tracks.index(self._track)
 
     def deliver(self, unit: AccessUnit) -> None:
-        """Keep a unit of a key frame."""
-        if unit.track != self._index:
+        """Keep a unit of a key frame, which is complete when one of another frame comes."""
+        if unit.track != self._index or self._track is None:
             return
+        arriving = self._arriving
+        if arriving is not None:
+            if unit.rtp_time == arriving.units[0].rtp_time and len(arriving.units) < _MAX_PARTS:
+                arriving.units.append(unit)
+                return
+            self._settle()
         if unit.keyframe:
-            self.track, self.units = self._next_track, [unit]
-        elif self.units and unit.rtp_time == self.units[0].rtp_time:
-            self.units.append(unit)
+            self._arriving = _KeyFrame(self._track, [unit])
+
+    def _settle(self) -> None:
+        if self._arriving is not None:
+            self._complete, self._arriving = self._arriving, None
 
 
 def _failed(task: asyncio.Task[bytes]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)
+    return task.cancelled() or task.exception() is not None

@@ -17,7 +17,7 @@ from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
 from gateway_testpattern import tone
 from gateway_testpattern.encoder import Encoded, Encoder
 from gateway_testpattern.film import Film
-from gateway_testpattern.scene import Scene, hue_of
+from gateway_testpattern.scene import Scene, seed_of
 from gateway_testpattern.sources import new_sequence, new_ssrc
 
 VIDEO_CLOCK = 90_000
@@ -46,6 +46,8 @@ class TestPatternSettings:
     codec: Literal["h264", "h265"] = "h264"
     """Of the main profile; sub is always H.264."""
     audio: bool = True
+    seed: int | None = None
+    """Chooses hour and hills: dawn, day, dusk and night are 0 to 3; unless set, the camera's id does."""
     file: Path | None = None
     """Plays this media file in a loop instead, as it is."""
 
@@ -55,6 +57,8 @@ class TestPatternSettings:
             value = getattr(self, name)
             if value % 4 or not _SIZES[0] * 40 <= value <= _SIZES[1]:
                 raise ValueError(f"{name} must be a multiple of 4 from 160 to {_SIZES[1]}, not {value}")
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"seed must not be negative, and is {self.seed}")
         for name in ("frame_rate", "sub_frame_rate"):
             value = getattr(self, name)
             if not _RATES[0] <= value <= _RATES[1]:
@@ -96,13 +100,13 @@ class _Simulation:
         self._encoding = settings.codec.upper() if main else "H264"
         self._audio = settings.audio and main
         self._name = context.camera_name
-        self._hue = hue_of(context.camera_id)
+        self._seed = seed_of(context.camera_id) if settings.seed is None else settings.seed
         self._clock = context.clock
         self._sink = sink
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        scene = await loop.run_in_executor(_encoders, Scene, self._name, self._width, self._height, self._hue)
+        scene = await loop.run_in_executor(_encoders, Scene, self._name, self._width, self._height, self._seed)
         encoder = Encoder(self._encoding, self._width, self._height, self._rate)
 
         def shoot(utc_ns: int) -> Encoded:

@@ -1,6 +1,7 @@
 """A media file played in a loop, as a camera would send it: nothing is encoded again."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from gateway_testpattern.sources import new_sequence, new_ssrc
 _VIDEO_CLOCK = 90_000
 _AAC = "streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config={}"
 _OPUS_CLOCK = 48_000
+_LATEST = 2.0
+"""Seconds behind, past which a film goes on from where it is: a process that was stopped sends no burst."""
 _NS = 1_000_000_000
 
 
@@ -61,10 +64,15 @@ class Film:
             start, utc_ns = self._clock.monotonic(), self._clock.utc_ns()
             while True:
                 piece = await loop.run_in_executor(self._executor, reader.read)
-                await self._clock.sleep(max(0.0, start + piece.due - self._clock.monotonic()))
+                ahead = start + piece.due - self._clock.monotonic()
+                if ahead < -_LATEST:
+                    start, utc_ns = start - ahead, utc_ns - round(ahead * _NS)
+                await self._clock.sleep(max(0.0, ahead))
                 rtp_time = round(piece.shown * reader.tracks[piece.track].clock_rate)
                 moment = utc_ns + round(piece.shown * _NS)
                 sink.deliver(packetizers[piece.track].unit(piece.units, rtp_time, moment, piece.keyframe))
+        except ValueError as error:
+            raise GatewayError(ErrorKind.UNSUPPORTED, f"the file {str(self._path)!r} can't be sent: {error}") from error
         finally:
             await asyncio.shield(loop.run_in_executor(self._executor, reader.close))
 
@@ -81,27 +89,39 @@ class FilmReader:
             self._container.close()
             raise self._problem(f"{codecs} can't be sent; H.264, H.265 and MJPEG can")
         self.tracks = tuple(_track(stream) for stream in self._streams)
+        self._reading = threading.Lock()
         self._begins = 0.0
         self._ends = 0.0
         self._pieces = self._round()
 
     def read(self) -> Piece:
         """Return the next frame; after the last one comes the first again."""
+        with self._reading:
+            return self._read()
+
+    def close(self) -> None:
+        """Close the file, after the frame that another thread is reading."""
+        with self._reading:
+            self._container.close()
+
+    def _read(self) -> Piece:
         piece = next(self._pieces, None)
         if piece is None:
             if self._ends <= self._begins:
                 raise self._problem("it holds no frames")
             self._begins = self._ends
-            self._container.seek(0)
+            self._rewind()
             self._pieces = self._round()
             piece = next(self._pieces, None)
         if piece is None:
             raise self._problem("it can't be rewound")
         return piece
 
-    def close(self) -> None:
-        """Close the file."""
-        self._container.close()
+    def _rewind(self) -> None:
+        try:
+            self._container.seek(0)
+        except av.FFmpegError as error:
+            raise self._problem(f"it can't be rewound: {error.strerror or error}") from error
 
     def _open(self) -> InputContainer:
         try:
@@ -124,7 +144,9 @@ class FilmReader:
                 self._ends = max(self._ends, self._begins + decoded - origin + (length or 0.04))
                 at = self._begins - origin
                 keyframe = bool(packet.is_keyframe) or track > 0
-                yield Piece(track, at + shown, at + decoded, keyframe, prepare[track](packet))
+                units = prepare[track](packet)
+                if units:
+                    yield Piece(track, at + shown, at + decoded, keyframe, units)
         except av.FFmpegError as error:
             raise self._problem(str(error)) from error
 

@@ -1,106 +1,123 @@
-"""The simulated camera's picture: a quiet backdrop on which only a clock, a time code and a ball change."""
+"""The simulated camera's picture: a still landscape on which only a clock, a time code and a balloon change."""
 
-import colorsys
 import math
 from datetime import UTC, datetime
-from typing import TypeAlias
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.sdk.lettering import Lettering
 from gateway_testpattern import timecode
+from gateway_testpattern.colour import BLACK, NEUTRAL, WHITE, Plane, Planes, lay
+from gateway_testpattern.landscape import DAWN, DAY, DUSK, NIGHT, balloon, landscape
 
-Plane: TypeAlias = NDArray[np.uint8]
-
-_BLACK, _WHITE = 16, 235
-"""Luma of limited range (ITU-R BT.601)."""
-_NEUTRAL = 128
-_LAP_SECONDS = 12.0
-_HORIZON = 0.58
+LOOKS = (DAWN, DAY, DUSK, NIGHT)
+_LAP_SECONDS = 48.0
+_SHADE, _SHADE_COVERAGE = 24, 150
+"""The panel behind the text."""
 _NS = 1_000_000_000
-_BARS = ((180, 128, 128), (168, 44, 136), (145, 147, 44), (133, 63, 52), (63, 193, 204), (51, 109, 212), (28, 212, 120))
-"""White, yellow, cyan, green, magenta, red and blue at 75 %, as Y, Cb and Cr."""
 
 
 class Scene:
     """Draws pictures of one size in planar YUV 4:2:0; width and height must be multiples of four."""
 
-    def __init__(self, name: str, width: int, height: int, hue: float) -> None:
-        """`hue`, 0 to 1, colours the backdrop."""
+    def __init__(self, name: str, width: int, height: int, seed: int) -> None:
+        """`seed` chooses the hour, by its last two bits, and the hills."""
+        look = LOOKS[seed % len(LOOKS)]
         self._width, self._height = width, height
         self._row = timecode.row_height(height)
-        self._clock = _clock_glyphs(width * 9 // 10, height * 0.1)
         self._backdrop = np.empty((height * 3 // 2, width), np.uint8)
-        _paint_backdrop(*self._planes(self._backdrop), hue)
-        _paint_bars(*self._planes(self._backdrop))
-        title = Lettering(height * 0.06).fit(name, width * 9 // 10)
-        self._write(self._backdrop[:height], title, height * 0.27, _WHITE - 35)
-        self._radius = height // 24 * 2
-        self._ball = _disc(self._radius)
-        self._area = (height * 62 // 100, height * 84 // 100)
+        for plane, drawn in zip(self._planes(self._backdrop), landscape(width, height, look, seed), strict=True):
+            plane[:] = drawn
+        for plane in self._planes(self._backdrop)[1:]:
+            plane[: self._row // 2] = NEUTRAL
+        self._balloon = balloon(min(width, height) * 22 // 100, look)
+        self._glyphs = _clock_glyphs(width * 84 // 100, height * 0.042)
+        self._text = self._paint_panel(name)
+        self._picture = self._backdrop.copy()
+        self._balloon_at = 0, 0
 
     def draw(self, utc_ns: int) -> NDArray[np.uint8]:
-        """Return the picture of a moment, of shape (height * 3 / 2, width): Y, then Cb, then Cr."""
-        picture = self._backdrop.copy()
-        luma, blue, red = self._planes(picture)
-        self._draw_code(luma, blue, red, utc_ns // 1_000_000)
-        self._draw_ball(luma, blue, red, utc_ns / 1e9)
-        self._write(luma, self._line(utc_ns), self._height * 0.4, _WHITE)
-        return picture
+        """Return the picture of a moment, of shape (height * 3 / 2, width): Y, then Cb, then Cr.
 
-    def _planes(self, picture: Plane) -> tuple[Plane, Plane, Plane]:
+        It is drawn over at the next call: most of a picture is that of the moment before.
+        """
+        self._draw_balloon(utc_ns / _NS)
+        self._draw_clock(self._line(utc_ns))
+        self._draw_code(utc_ns // 1_000_000)
+        return self._picture
+
+    def _planes(self, picture: Plane) -> Planes:
         """Return the views of Y, Cb and Cr in a picture."""
-        height, half = self._height, (self._height // 2, self._width // 2)
-        chroma = picture[height:].reshape(2, *half)
-        return picture[:height], chroma[0], chroma[1]
+        blue, red = picture[self._height :].reshape(2, self._height // 2, self._width // 2)
+        return picture[: self._height], blue, red
 
-    def _draw_code(self, luma: Plane, blue: Plane, red: Plane, utc_ms: int) -> None:
+    def _draw_code(self, utc_ms: int) -> None:
         edges = np.arange(self._width) * timecode.CELLS // self._width
-        luma[: self._row] = np.where(timecode.cells(utc_ms), _WHITE, _BLACK)[edges]
-        for plane in (blue, red):
-            plane[: self._row // 2] = _NEUTRAL
+        self._picture[: self._row] = np.where(timecode.cells(utc_ms), np.uint8(WHITE), np.uint8(BLACK))[edges]
 
-    def _draw_ball(self, luma: Plane, blue: Plane, red: Plane, seconds: float) -> None:
+    def _draw_balloon(self, seconds: float) -> None:
+        """Move the balloon on its way to and fro, in steps of two pixels: those of chroma."""
+        sprite = self._balloon
         turn = 2 * math.pi * (seconds % _LAP_SECONDS) / _LAP_SECONDS
-        top, bottom = self._area
-        size = 2 * self._radius
-        x = int((self._width - 2 * size) * (0.5 - 0.5 * math.cos(turn)) + size / 2) // 2 * 2
-        y = int(top + (bottom - top - size) * (0.5 + 0.5 * math.sin(2 * turn))) // 2 * 2
-        spot = luma[y : y + size, x : x + size]
-        spot[:] = _blend(spot, self._ball, _WHITE - 20)
-        half = self._ball[::2, ::2]
-        for plane, level in ((blue, 90), (red, 190)):
-            part = plane[y // 2 : (y + size) // 2, x // 2 : (x + size) // 2]
-            part[:] = _blend(part, half, level)
+        sky = self._height * 3 // 5 - self._row - sprite.height
+        x = int((self._width - sprite.width) * (0.5 - 0.45 * math.cos(turn))) // 2
+        y = (self._row + int(sky * (0.5 + 0.4 * math.sin(3 * turn)))) // 2
+        both = zip(self._planes(self._picture), self._planes(self._backdrop), strict=True)
+        for (plane, still), drawn, coverage, step in zip(both, sprite.planes, sprite.coverage, (2, 1, 1), strict=True):
+            old, new = (_area(left * step, top * step, drawn) for left, top in (self._balloon_at, (x, y)))
+            plane[old] = still[old]
+            lay(plane[new], drawn, coverage)
+        self._balloon_at = x, y
+
+    def _draw_clock(self, line: Plane) -> None:
+        area = _area(*self._text, line)
+        self._picture[area] = self._backdrop[area]
+        lay(self._picture[area], WHITE, line)
 
     def _line(self, utc_ns: int) -> Plane:
         moment = datetime.fromtimestamp(utc_ns // _NS, UTC)
-        return _typeset(self._clock, f"{moment:%Y-%m-%d %H:%M:%S}.{utc_ns // 1_000_000 % 1000:03d}")
+        line = _typeset(self._glyphs, f"{moment:%Y-%m-%d %H:%M:%S}.{utc_ns // 1_000_000 % 1000:03d} UTC")
+        return line[:, : self._width * 86 // 100]
 
-    def _write(self, luma: Plane, line: Plane, top: float, level: int) -> None:
-        line = line[:, : self._width]
-        left, start = (self._width - line.shape[1]) // 2, int(top)
-        spot = luma[start : start + line.shape[0], left : left + line.shape[1]]
-        spot[:] = _blend(spot, line, level)
+    def _paint_panel(self, name: str) -> tuple[int, int]:
+        """Paint a dark panel with the name into the backdrop; return where the clock's line begins, x and y."""
+        title = Lettering(self._height * 0.055, 0.16).fit(name, self._width * 84 // 100)
+        clock = self._line(0)
+        margin = min(self._width, self._height) // 60 * 2
+        height = (title.shape[0] + clock.shape[0] + 2 * margin) // 2 * 2
+        left, top = self._width // 50 * 2, (self._height * 96 // 100 - height) // 2 * 2
+        width = (max(title.shape[1], clock.shape[1]) + 2 * margin) // 2 * 2
+        luma, blue, red = self._planes(self._backdrop)
+        lay(luma[top : top + height, left : left + width], _SHADE, _SHADE_COVERAGE)
+        for plane in (blue, red):
+            part = plane[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
+            lay(part, NEUTRAL, _SHADE_COVERAGE)
+        lay(luma[_area(left + margin, top + margin, title)], WHITE, title)
+        return left + margin, top + margin + title.shape[0]
 
 
-def hue_of(name: str) -> float:
-    """Return a hue that is a camera's own, 0 to 1."""
-    return sum(name.encode()) * 0.381966 % 1.0
+def seed_of(camera_id: str) -> int:
+    """Return a seed that is a camera's own."""
+    return crc32(camera_id.encode()) >> 8
+
+
+def _area(left: int, top: int, drawn: Plane) -> tuple[slice, slice]:
+    """Return the rows and columns that something drawn covers."""
+    height, width = drawn.shape
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _clock_glyphs(width: int, cap_height: float) -> dict[str, Plane]:
-    """Return the clock's glyphs at the largest size, up to a height, at which it fits a width.
-
-    All digits are equally wide, so that the clock does not jump.
-    """
-    drawn = _typeset(_fixed(Lettering(cap_height)), "0000-00-00 00:00:00.000").shape[1]
+    """Return the clock's glyphs at the largest size, up to a height, at which it fits a width."""
+    drawn = _typeset(_fixed(Lettering(cap_height)), "0000-00-00 00:00:00.000 UTC").shape[1]
     return _fixed(Lettering(cap_height * min(1.0, width / (drawn * 1.05))))
 
 
 def _fixed(lettering: Lettering) -> dict[str, Plane]:
-    glyphs = {character: lettering.glyph(character) for character in "0123456789-: ."}
+    """Return glyphs of which all digits are equally wide, so that the clock does not jump."""
+    glyphs = {character: lettering.glyph(character) for character in "0123456789-: .UTC"}
     digit = max(glyphs[character].shape[1] for character in "0123456789")
     for character in "0123456789":
         missing = digit - glyphs[character].shape[1]
@@ -110,38 +127,3 @@ def _fixed(lettering: Lettering) -> dict[str, Plane]:
 
 def _typeset(glyphs: dict[str, Plane], text: str) -> Plane:
     return np.concatenate([glyphs[character] for character in text], axis=1)
-
-
-def _paint_bars(luma: Plane, blue: Plane, red: Plane) -> None:
-    height, width = luma.shape
-    start = height * 92 // 100 // 2 * 2
-    edges = [width * index // len(_BARS) // 2 * 2 for index in range(len(_BARS))] + [width]
-    for left, right, (y, cb, cr) in zip(edges[:-1], edges[1:], _BARS, strict=True):
-        luma[start:, left:right] = y
-        blue[start // 2 :, left // 2 : right // 2] = cb
-        red[start // 2 :, left // 2 : right // 2] = cr
-
-
-def _paint_backdrop(luma: Plane, blue: Plane, red: Plane, hue: float) -> None:
-    height, width = luma.shape
-    y, x = np.mgrid[0:height, 0:width] / np.array([height, width]).reshape(2, 1, 1)
-    light = 38 + 52 * (1 - y) + 22 * np.exp(-((x - 0.5) ** 2) * 8)
-    depth = np.maximum(y - _HORIZON, 0.004)
-    stripe = np.abs(((x - 0.5) / depth * 0.9 + 0.5) % 1 - 0.5)
-    light += 24 * np.clip(1.5 - stripe / 0.02, 0, 1) * np.clip((y - _HORIZON - 0.03) * 8, 0, 1)
-    luma[:] = np.clip(light, _BLACK, _WHITE).astype(np.uint8)
-    colour = colorsys.hls_to_rgb(hue, 0.5, 0.5)
-    blue[:] = int(_NEUTRAL + (colour[2] - 0.5) * 70)
-    red[:] = int(_NEUTRAL + (colour[0] - 0.5) * 70)
-
-
-def _disc(radius: int) -> Plane:
-    y, x = np.mgrid[0 : 2 * radius, 0 : 2 * radius] - radius + 0.5
-    disc: Plane = np.clip((radius - np.hypot(x, y)) * 255, 0, 255).astype(np.uint8)
-    return disc
-
-
-def _blend(under: Plane, coverage: Plane, level: int) -> Plane:
-    share = coverage.astype(np.uint16)
-    blended: Plane = ((under * (255 - share) + level * share) // 255).astype(np.uint8)
-    return blended

@@ -16,7 +16,7 @@ _LEAST_CONTRAST = 48
 
 def row_height(height: int) -> int:
     """Return the row's height in pixels in a picture of some height; it is even."""
-    return max(4, height // 48 * 2)
+    return max(4, height // 90 * 2)
 
 
 def cells(utc_ms: int) -> NDArray[np.bool_]:

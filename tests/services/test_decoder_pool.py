@@ -17,7 +17,7 @@ from gateway_testpattern.scene import Scene
 
 
 def _key_frame() -> tuple[TrackDescription, list[bytes]]:
-    units = Encoder("H264", 320, 180, 5.0).encode(Scene("Gate", 320, 180, 0.1).draw(0)).units
+    units = Encoder("H264", 320, 180, 5.0).encode(Scene("Gate", 320, 180, 1).draw(0)).units
     sets = [unit for unit in units if unit[0] & 0x1F in (7, 8)]
     rest = [unit for unit in units if unit[0] & 0x1F not in (7, 8)]
     return TrackDescription(MediaKind.VIDEO, "H264", 96, 90_000, fmtp=to_fmtp("H264", sets)), rest

@@ -77,6 +77,8 @@ async def test_a_new_key_frame_is_a_new_picture() -> None:
     sources.live.deliver(video_unit(0))
     assert await snapshots.at("door/main") == b"picture 1"
     sources.live.deliver(video_unit(25))
+    sources.live.deliver(video_unit(26))
+    assert await snapshots.at("door/main") == b"picture 2"
     assert await snapshots.at("door/main") == b"picture 2"
 
 
@@ -110,6 +112,77 @@ async def test_a_failed_decode_is_tried_again() -> None:
         await snapshots.at("door/main")
     pictures.error = None
     assert await snapshots.at("door/main") == b"picture 2"
+
+
+async def test_a_key_frame_that_broke_off_does_not_replace_the_one_before() -> None:
+    sources, pictures = _Sources(), _Pictures()
+    snapshots = Snapshots(sources, pictures)
+    sources.live.describe(video_description())
+    for number in (0, 1, 25):
+        sources.live.deliver(video_unit(number))
+    sources.live.interrupted()
+    await snapshots.at("door/main")
+    assert pictures.asked[0][1] == bytes(video_unit(0).payload()[0])
+
+
+async def test_the_rest_of_the_first_key_frame_makes_a_new_picture() -> None:
+    sources, pictures = _Sources(), _Pictures()
+    snapshots = Snapshots(sources, pictures)
+    sources.live.describe(video_description())
+    sources.live.deliver(video_unit(0))
+    assert await snapshots.at("door/main") == b"picture 1"
+    sources.live.deliver(video_unit(0, keyframe=False))
+    assert await snapshots.at("door/main") == b"picture 2"
+
+
+async def test_a_key_frame_from_before_the_start_is_taken() -> None:
+    sources, pictures = _Sources(), _Pictures()
+    sources.live.describe(video_description())
+    sources.live.deliver(video_unit(0))
+    assert await Snapshots(sources, pictures).at("door/main") == b"picture 1"
+
+
+async def test_one_decode_runs_for_each_stream_though_key_frames_go_on() -> None:
+    sources, pictures = _Sources(), _Pictures()
+    snapshots = Snapshots(sources, pictures)
+    sources.live.describe(video_description())
+    pictures.go.clear()
+    askers = []
+    for number in range(5):
+        sources.live.deliver(video_unit(number, keyframe=True))
+        askers.append(asyncio.create_task(snapshots.at("door/main")))
+        await asyncio.sleep(0)
+    pictures.go.set()
+    assert await asyncio.gather(*askers) == [b"picture 1"] * 5
+    assert len(pictures.asked) == 1
+
+
+async def test_a_key_frame_that_can_not_be_decoded_leaves_the_picture_before_it() -> None:
+    sources, pictures = _Sources(), _Pictures()
+    snapshots = Snapshots(sources, pictures)
+    sources.live.describe(video_description())
+    sources.live.deliver(video_unit(0))
+    assert await snapshots.at("door/main") == b"picture 1"
+    sources.live.deliver(video_unit(25))
+    sources.live.deliver(video_unit(26))
+    pictures.error = GatewayError(ErrorKind.UNAVAILABLE, "no picture within 2.5 seconds")
+    assert await snapshots.at("door/main") == b"picture 1"
+
+
+async def test_timestamps_that_stand_still_do_not_pile_up() -> None:
+    sources, pictures = _Sources(), _Pictures()
+    snapshots = Snapshots(sources, pictures)
+    sources.live.describe(video_description())
+    for _ in range(1000):
+        sources.live.deliver(video_unit(0))
+    await snapshots.at("door/main")
+    assert len(pictures.asked[0][1]) == 128 * len(video_unit(0).payload()[0])
+
+
+async def test_a_placeholder_is_made_once() -> None:
+    pictures = _Pictures()
+    snapshots = Snapshots(_Sources(), pictures)
+    assert await snapshots.at("door/main") is await snapshots.at("door/sub")
 
 
 @pytest.mark.parametrize("path", ["door/other", "gate/main", "door", ""])

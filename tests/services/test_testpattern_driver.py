@@ -1,6 +1,7 @@
 """The simulated camera keeps every driver's contract, in time on the clock; a file plays in a loop."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +26,7 @@ SMALL = {"width": 320, "height": 180, "sub_width": 160, "sub_height": 160, "fram
 
 def make_film(path: Path, *, video: str = "libx264", audio: str | None = "aac", frames: int = 20) -> Path:
     """Write a file of `frames` pictures at 10 per second whose time codes count from 0 in steps of 100 ms."""
-    scene = Scene("Film", 320, 180, 0.5)
+    scene = Scene("Film", 320, 180, 5)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(video, rate=Fraction(10))
         stream.width, stream.height = 320, 180
@@ -66,14 +67,18 @@ class TestFilm(DriverContract):
         return Driver(Settings(file=self.path.with_name("other.mp4")), driver_context())
 
 
+async def _advance(clock: FakeClock, seconds: float) -> None:
+    for _ in range(round(seconds * 100)):
+        while not clock.sleeping:  # noqa: ASYNC110 - a picture is being encoded, or read, in a thread
+            await asyncio.sleep(0)
+        await clock.advance(0.01)
+        await settle()
+
+
 async def _play(clock: FakeClock, settings: Settings, sink: RecordingSink, seconds: float) -> None:
     task = asyncio.create_task(Driver(settings, driver_context(clock)).stream("main", sink))
     try:
-        for _ in range(round(seconds * 100)):
-            while not clock.sleeping:  # noqa: ASYNC110 - a picture is being encoded in a thread
-                await asyncio.sleep(0)
-            await clock.advance(0.01)
-            await settle()
+        await _advance(clock, seconds)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -119,6 +124,7 @@ async def test_sound_is_paced_beside_the_pictures() -> None:
     [
         ({"width": 641}, "width must be a multiple of 4 from 160 to 4096, not 641"),
         ({"sub_height": 0}, "sub_height must be a multiple of 4 from 160 to 4096, not 0"),
+        ({"seed": -1}, "seed must not be negative, and is -1"),
         ({"frame_rate": 0.0}, "frame_rate must be from 1 to 60, not 0"),
     ],
 )
@@ -140,6 +146,32 @@ def test_a_film_goes_on_in_time_when_it_begins_again(reader: FilmReader) -> None
     shown = sorted(round(piece.shown * 10) for piece in video)
     assert shown == list(range(shown[0], shown[0] + 60))
     assert [index for index, piece in enumerate(video) if piece.keyframe] == [0, 10, 20, 30, 40, 50]
+
+
+async def test_a_film_that_was_held_up_goes_on_without_a_burst(tmp_path: Path) -> None:
+    clock, sink = FakeClock(), RecordingSink()
+    path = make_film(tmp_path / "film.mp4", audio=None)
+    task = asyncio.create_task(Driver(Settings(file=path), driver_context(clock)).stream("main", sink))
+    await _advance(clock, 1.0)
+    before = len(sink.units)
+    await clock.advance(60.0)
+    await _advance(clock, 1.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert before <= len(sink.units) - 10 <= before + 3
+    times = [unit.rtp_time for unit in sink.units]
+    assert max(times) - min(times) < 25 * 9000
+    assert sink.units[-1].utc_ns - sink.units[0].utc_ns > 60_000_000_000
+
+
+def test_a_film_is_closed_only_after_the_frame_that_is_read(reader: FilmReader) -> None:
+    with reader._reading:
+        closing = threading.Thread(target=reader.close)
+        closing.start()
+        assert reader._read().units
+        assert closing.is_alive()
+    closing.join(10)
+    assert not closing.is_alive()
 
 
 @pytest.mark.parametrize(
