@@ -34,12 +34,7 @@ e2e: ## The installed program against real cameras and real clients
 	GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest tests/e2e
 
 test-pythons: ## Unit, service and wire tests on the other Pythons that are installed here
-	@for version in $(OTHER_PYTHONS); do \
-	  if scripts/setup has-python $$version; then \
-	    scripts/setup python $$version && echo "Python $$version:" && \
-	    .venv-$$version/bin/pytest tests/unit tests/services tests/wire || exit 1; \
-	  else echo "Python $$version: not installed here"; fi; \
-	done
+	@scripts/test-pythons $(OTHER_PYTHONS)
 
 wheel: ## Build the wheel, install it with the example driver, and run that driver's tests
 	@scripts/setup wheel
