@@ -53,7 +53,7 @@ class Encoder:
             context.options |= {"x265-params": parameters}
         else:
             parameters = f"qp={_QUANTIZER}:scenecut=0:sliced-threads=0"
-            context.options |= {"profile": "main", "x264-params": parameters}
+            context.options |= {"x264-params": parameters}
         self._context = context
         self._count = 0
 

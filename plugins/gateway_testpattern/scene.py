@@ -37,6 +37,7 @@ class Scene:
         self._text = self._paint_panel(name)
         self._picture = self._backdrop.copy()
         self._balloon_at = 0, 0
+        self._head_start = seed * 11 % _LAP_SECONDS
 
     def draw(self, utc_ns: int) -> NDArray[np.uint8]:
         """Return the picture of a moment, of shape (height * 3 / 2, width): Y, then Cb, then Cr.
@@ -60,7 +61,7 @@ class Scene:
     def _draw_balloon(self, seconds: float) -> None:
         """Move the balloon on its way to and fro, in steps of two pixels: those of chroma."""
         sprite = self._balloon
-        turn = 2 * math.pi * (seconds % _LAP_SECONDS) / _LAP_SECONDS
+        turn = 2 * math.pi * ((seconds + self._head_start) % _LAP_SECONDS) / _LAP_SECONDS
         sky = self._height * 3 // 5 - self._row - sprite.height
         x = int((self._width - sprite.width) * (0.5 - 0.45 * math.cos(turn))) // 2
         y = (self._row + int(sky * (0.5 + 0.4 * math.sin(3 * turn)))) // 2

@@ -1,6 +1,9 @@
 """The simulated camera's picture carries a time that survives encoding, scaling and JPEG."""
 
 import io
+import json
+import subprocess
+from pathlib import Path
 
 import av
 import numpy as np
@@ -59,6 +62,28 @@ def test_key_frames_come_every_two_seconds_with_their_parameter_sets() -> None:
     pictures = [encoder.encode(scene.draw(NOW_NS + index * 200_000_000)) for index in range(21)]
     assert [index for index, picture in enumerate(pictures) if picture.keyframe] == [0, 10, 20]
     assert {unit[0] & 0x1F for unit in pictures[10].units} >= {5, 7, 8}
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("encoding", "codec", "demuxer"), [("H264", "h264", "h264"), ("H265", "hevc", "hevc")])
+def test_ffprobe_reads_a_dump_of_the_stream(tmp_path: Path, encoding: str, codec: str, demuxer: str) -> None:
+    scene, encoder = Scene("Gate", 320, 180, 1), Encoder(encoding, 320, 180, 5.0)
+    pictures = [encoder.encode(scene.draw(NOW_NS + index * 200_000_000)) for index in range(15)]
+    dump = tmp_path / "dump"
+    dump.write_bytes(b"".join(b"\0\0\0\1" + unit for picture in pictures for unit in picture.units))
+    entries = "stream=codec_name,width,height,color_range,color_space,nb_read_frames"
+    command = ["ffprobe", "-v", "error", "-f", demuxer, "-count_frames", "-show_entries", entries, "-of", "json"]
+    result = subprocess.run([*command, str(dump)], capture_output=True, timeout=30, check=True)
+    (stream,) = json.loads(result.stdout)["streams"]
+    assert result.stderr == b""
+    assert stream == {
+        "codec_name": codec,
+        "width": 320,
+        "height": 180,
+        "color_range": "tv",
+        "color_space": "bt709",
+        "nb_read_frames": "15",
+    }
 
 
 def test_the_time_survives_a_jpeg_and_scaling() -> None:
