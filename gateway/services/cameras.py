@@ -178,9 +178,9 @@ class _Flow:
             self._memory.store(self.stream.path, description)
 
     def deliver(self, unit: AccessUnit) -> None:
-        if self.state is not ConnectionState.ONLINE:
-            self._set_state(ConnectionState.ONLINE)
+        self._set_state(ConnectionState.ONLINE)
         self.stream.deliver(unit)
+        self.deliver = self.stream.deliver  # type: ignore[method-assign]  # one call less for every frame while online
 
     async def run(self) -> None:
         delay = FIRST_DELAY
@@ -205,6 +205,7 @@ class _Flow:
         if self.state is ConnectionState.ONLINE or complaint != self._complaint:
             _log.warning("camera %s %s: %s", self._spec.id, self.profile, complaint)
         self._complaint = complaint
+        vars(self).pop("deliver", None)
         self.stream.interrupted()
         live = self.stream.description
         if live is not None and is_complete(live) and live != self._known:

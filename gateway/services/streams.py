@@ -1,5 +1,6 @@
 """Live streams: one per camera profile, fanned out to readers without waiting for any of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -9,6 +10,7 @@ MAX_GOP_BYTES = 32 * 1024 * 1024
 """A camera that sends no key frames must not fill the memory: past this the kept GOP is given up."""
 
 _MEASURE_SECONDS = 2.0
+_LONGEST_GOP_SECONDS = 60.0
 _NS = 1_000_000_000
 
 _Figure = TypeVar("_Figure", int, float)
@@ -37,7 +39,8 @@ class LiveStream:
         self._gop_bytes = 0
         self._readers: tuple[StreamReader, ...] = ()
         self._meter = _VideoMeter()
-        self._video_track = -1
+        self._first_track = 0
+        """The track whose key frames begin a GOP: video, if there is any."""
 
     def attach(self, reader: StreamReader) -> None:
         """Add a reader; it receives units from the next one on."""
@@ -54,48 +57,42 @@ class LiveStream:
 
     def describe(self, description: StreamDescription) -> None:
         """Take the driver's announcement of the tracks."""
-        self._forget_gop()
+        self.interrupted()
         self._meter = _VideoMeter()
         video = description.first(MediaKind.VIDEO)
-        self._video_track = -1 if video is None else description.tracks.index(video)
+        self._first_track = 0 if video is None else description.tracks.index(video)
         self.description = description
         for reader in self._readers:
             reader.described(description)
 
     def deliver(self, unit: AccessUnit) -> None:
         """Take one access unit from the driver and hand it to every reader."""
-        if unit.track == self._video_track:
-            if unit.keyframe:
-                self._forget_gop()
-            self._measure(unit)
-        elif self._video_track < 0:
-            self._forget_gop()
+        begins = unit.keyframe and unit.track == self._first_track
+        if begins:
+            self._end_gop(unit)
         self._gop_bytes += len(unit.packets.data)
         if self._gop_bytes > MAX_GOP_BYTES:
-            self._forget_gop()
-        elif self.gop or unit.keyframe or self._video_track < 0:
+            self.gop = []
+        elif begins or self.gop:
             self.gop.append(unit)
         for reader in self._readers:
             reader.deliver(unit)
 
     def interrupted(self) -> None:
         """The source is gone: units kept from before it must not be joined to those after."""
-        self._forget_gop()
-
-    def _forget_gop(self) -> None:
         self.gop = []
         self._gop_bytes = 0
 
-    def _measure(self, unit: AccessUnit) -> None:
-        if self.description is None or not self._meter.add(unit):
-            return
-        tracks = list(self.description.tracks)
-        video = tracks[self._video_track].video
-        if video is not None:
-            measured = self._meter.corrected(video)
-            if measured != video:
-                tracks[self._video_track] = replace(tracks[self._video_track], video=measured)
+    def _end_gop(self, key: AccessUnit) -> None:
+        if self.gop and self.description is not None:
+            self._meter.add(self.gop, key)
+            tracks = list(self.description.tracks)
+            track = tracks[self._first_track]
+            if track.video is not None and (measured := self._meter.corrected(track.video)) != track.video:
+                tracks[self._first_track] = replace(track, video=measured)
                 self.description = StreamDescription(tuple(tracks))
+        self.gop = []
+        self._gop_bytes = 0
 
 
 class _VideoMeter:
@@ -108,10 +105,9 @@ class _VideoMeter:
         self.frame_rate = 0.0
         self.bitrate = 0
         self.gop_length = 0
-        self._since = 0
+        self._seconds = 0.0
         self._frames = 0
         self._bytes = 0
-        self._gop_frames = 0
 
     def corrected(self, video: VideoParameters) -> VideoParameters:
         """Return the parameters with the measured figures in place of those that are clearly wrong."""
@@ -122,24 +118,22 @@ class _VideoMeter:
             gop_length=_kept(video.gop_length, self.gop_length, 0.25),
         )
 
-    def add(self, unit: AccessUnit) -> bool:
-        """Count one frame; tell whether the figures are new."""
-        ready = False
-        if unit.keyframe:
-            if self._gop_frames:
-                self.gop_length = self._gop_frames
-            self._gop_frames = 0
-            seconds = (unit.utc_ns - self._since) / _NS
-            if self._since and seconds >= _MEASURE_SECONDS:
-                self.frame_rate = round(self._frames / seconds, 1)
-                self.bitrate = round(self._bytes * 8 / seconds)
-                ready = True
-            if ready or not self._since or seconds < 0:
-                self._since, self._frames, self._bytes = unit.utc_ns, 0, 0
-        self._frames += 1
-        self._gop_frames += 1
-        self._bytes += len(unit.packets.data)
-        return ready
+    def add(self, gop: Sequence[AccessUnit], following: AccessUnit) -> None:
+        """Count a GOP, given with the key frame that follows it; figures come from at least two seconds."""
+        first = gop[0]
+        frames = [unit for unit in gop if unit.track == first.track]
+        self.gop_length = len({unit.rtp_time for unit in frames})
+        seconds = (following.utc_ns - first.utc_ns) / _NS
+        if not 0 < seconds < _LONGEST_GOP_SECONDS:
+            self._seconds, self._frames, self._bytes = 0.0, 0, 0
+            return
+        self._seconds += seconds
+        self._frames += self.gop_length
+        self._bytes += sum(len(unit.packets.data) for unit in frames)
+        if self._seconds >= _MEASURE_SECONDS:
+            self.frame_rate = round(self._frames / self._seconds, 1)
+            self.bitrate = round(self._bytes * 8 / self._seconds)
+            self._seconds, self._frames, self._bytes = 0.0, 0, 0
 
 
 def _kept(known: _Figure, measured: _Figure, tolerance: float) -> _Figure:

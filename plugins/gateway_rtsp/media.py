@@ -56,6 +56,7 @@ class TrackInput:
 
     def receiver_report(self, ssrc: int, now_ns: int) -> bytes:
         """Return what we tell the camera of this track."""
+        self.assembler.count()
         report = self.assembler.reception.report(now_ns)
         blocks = (report,) if report else ()
         return rtcp.serialize([rtcp.ReceiverReport(ssrc, blocks), rtcp.SourceDescription(ssrc, _CNAME)])
@@ -135,6 +136,9 @@ class SessionMedia:
         changed = False
         if unit.track == self._main:
             self.received += 1
+            if self._described and not unit.keyframe:
+                self._sink.deliver(unit)  # nearly always, without looking further
+                return
             changed = unit.keyframe and self._description.learn(unit)
         if (changed and self._described) or (not self._described and self._description.complete):
             self.describe()

@@ -20,6 +20,8 @@ MAX_UNIT_BYTES: Final = 64 * 1024
 _DOLLAR: Final = 0x24
 _FRAME_HEADER: Final = 4
 _NOWHERE: Final = -1
+_COUNT_AFTER: Final = 64
+"""Packets after which `reception` is told: what it knows are sums over seconds."""
 _WORTHWHILE: Final = 4
 """So many packets must follow before they are taken at once."""
 _ALIKE: Final = (5, 2, 3, 0, 1, 4, 11, 10, 9, 8)
@@ -61,6 +63,10 @@ class Assembler:
         self._previous: PartOfFrame | None = None
         self._pieces: list[memoryview | bytes] = []
         self._offsets: list[int] = []
+        self._uncounted = 0
+        """Packets that `reception` has not been told of."""
+        self._newest = (b"", 0, 0, 0)
+        """The block of the last of them, its offset there, its unwrapped timestamp and its arrival."""
         self._start, self._end = 0, _NOWHERE
         """The run of adjoining packets in the buffer that is not yet in `_pieces`."""
         self._shift = 0
@@ -127,6 +133,14 @@ class Assembler:
         if self.waiting_since_ns:
             self._emit(complete=False)
 
+    def count(self) -> None:
+        """Bring `reception` up to date."""
+        data, at, rtp_time, arrival_ns = self._newest
+        if self._uncounted:
+            ssrc, sequence = int.from_bytes(data[at + 12 : at + 16], "big"), data[at + 6] << 8 | data[at + 7]
+            self.reception.unit(ssrc, sequence, self._uncounted, rtp_time, arrival_ns)
+            self._uncounted = 0
+
     def detach(self) -> None:
         """Copy the unit in progress out of the buffer, whose content is about to be overwritten."""
         if self.waiting_since_ns and self._start != self._end:
@@ -166,14 +180,10 @@ class Assembler:
         self._end = _NOWHERE
         block = PacketBlock(data, offsets)
         rtp_time = self.unwrap(int.from_bytes(self._timestamp, "big"))
-        last = offsets[-1]
-        self.reception.unit(
-            int.from_bytes(data[last + 12 : last + 16], "big"),
-            data[last + 6] << 8 | data[last + 7],
-            len(offsets),
-            rtp_time,
-            arrival_ns,
-        )
+        self._uncounted += len(offsets)
+        self._newest = data, offsets[-1], rtp_time, arrival_ns
+        if self._uncounted >= _COUNT_AFTER or self.reception.ssrc is None:
+            self.count()
         key = not self._keyed and self._format.is_key(block)
         self._keyed |= key
         depacketize: PartOfFrame | None = None
