@@ -23,6 +23,8 @@ _VECTOR = struct.Struct("@PN")
 _CONTROL = struct.Struct("@NiiH6x")
 """A struct cmsghdr with the 16-bit segment size of UDP_SEGMENT."""
 _CONTROL_HEADER: Final = 18
+_SOL_UDP: Final = int(socket.IPPROTO_UDP)
+_FRAME_HEADER: Final = 4
 _MSG_DONTWAIT: Final = int(socket.MSG_DONTWAIT)
 
 Address = tuple[Any, ...]
@@ -60,17 +62,27 @@ class Run:
 class Datagrams:
     """The packets of one access unit without their interleaved headers, in runs that GSO can cut."""
 
-    __slots__ = ("data", "runs")
+    __slots__ = ("data", "largest", "runs")
 
     def __init__(self, block: PacketBlock) -> None:
-        view = memoryview(block.data)
-        starts = block.offsets
-        ends = (*starts[1:], len(view))
-        self.data = b"".join([view[start + 4 : end] for start, end in zip(starts, ends, strict=True)])
-        self.runs = _runs([end - start - 4 for start, end in zip(starts, ends, strict=True)])
+        view, starts = memoryview(block.data), block.offsets
+        spans = list(zip(starts, (*starts[1:], len(view)), strict=True))
+        sizes = [end - start - _FRAME_HEADER for start, end in spans]
+        self.data = b"".join([view[start + _FRAME_HEADER : end] for start, end in spans])
+        self.largest = max(sizes, default=0)
+        """Bytes of the largest packet."""
+        self.runs = _runs(sizes, len(self.data))
 
 
-def _runs(sizes: Sequence[int]) -> list[Run]:
+def _runs(sizes: Sequence[int], total: int) -> list[Run]:
+    segment = sizes[0] if sizes else 0
+    alike = sizes.count(segment) >= len(sizes) - 1 and bool(sizes) and sizes[-1] <= segment <= MAX_SEGMENT
+    if alike and len(sizes) <= _MAX_SEGMENTS and total <= _MAX_RUN:
+        return [Run(0, total, segment)]
+    return _uneven_runs(sizes)
+
+
+def _uneven_runs(sizes: Sequence[int]) -> list[Run]:
     runs = []
     start = position = segment = count = 0
     closed = True
@@ -115,7 +127,7 @@ class Destinations:
         for index, run in enumerate(runs):
             _VECTOR.pack_into(self._vectors, index * _VECTOR.size, base + run.start, run.end - run.start)
             _CONTROL.pack_into(
-                self._controls, index * _CONTROL.size, _CONTROL_HEADER, socket.IPPROTO_UDP, UDP_SEGMENT, run.segment
+                self._controls, index * _CONTROL.size, _CONTROL_HEADER, _SOL_UDP, UDP_SEGMENT, run.segment
             )
         return len(runs) * len(self.addresses)
 
@@ -147,10 +159,11 @@ class GsoSender:
         if self._sendmmsg is None or not self._segments:
             self._send_singly(datagrams, destinations.addresses)
             return
-        base = ctypes.cast(ctypes.c_char_p(datagrams.data), ctypes.c_void_p).value or 0
-        for first in range(0, len(datagrams.runs), _RUNS):
-            total = destinations.point(base, datagrams.runs[first : first + _RUNS])
-            self._send_many(destinations, total)
+        base = ctypes.c_void_p.from_buffer(ctypes.c_char_p(datagrams.data)).value or 0
+        runs = datagrams.runs
+        while runs:
+            self._send_many(destinations, destinations.point(base, runs[:_RUNS]))
+            runs = runs[_RUNS:]
 
     def _send_many(self, destinations: Destinations, total: int) -> None:
         done = 0

@@ -10,6 +10,7 @@ from gateway.protocols.rtp import ntp, rtcp
 from gateway.protocols.rtsp.parser import InterleavedFrame, serialize_frame
 from gateway.protocols.rtsp.transport import PortPair
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_gso import Datagrams
 from gateway.servers.rtsp_refragment import Refragmenter
 from gateway.servers.rtsp_sender_tcp import Lane, TcpSender
 from gateway.servers.rtsp_sender_udp import UdpFanout, UdpViewer
@@ -159,7 +160,7 @@ class StreamHub:
         if self._udp:
             if report:
                 self._udp.report(track, report)
-            self._udp.deliver(self._refragmenter.fit(unit), start=key)
+            self._udp.deliver(track, self._refragmenter.datagrams(unit), start=key)
 
     def start(self, tracks: Mapping[int, object], after_ns: int = 0, *, udp: bool = False) -> Start:
         """Return what a viewer of some tracks would get first, captured later than `after_ns`.
@@ -205,7 +206,7 @@ class StreamHub:
         self._report_soon(start)
         viewer.needs_key = self._video in viewer.rtp
         viewer.waiting = start.waiting and viewer.needs_key
-        viewer.backlog.extend(start.units)
+        viewer.backlog.extend((unit.track, Datagrams(unit.packets)) for unit in start.units)
         for track, address in viewer.rtcp.items():
             first = start.first(track)
             if first is not None:

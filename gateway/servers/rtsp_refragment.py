@@ -5,12 +5,10 @@ from typing import Final
 
 from gateway.domain.media import AccessUnit, TrackDescription
 from gateway.protocols.rtp.packetize import Packetizer
-from gateway.servers.rtsp_gso import MAX_SEGMENT
+from gateway.servers.rtsp_gso import MAX_SEGMENT, Datagrams
 
 ENCODINGS: Final = frozenset(("H264", "H265"))
 """Encodings whose frames can be cut anew; packets of others are left to IP's fragmentation."""
-
-_FRAME_HEADER: Final = 4
 
 
 class Refragmenter:
@@ -22,26 +20,24 @@ class Refragmenter:
 
     def needed(self, units: Iterable[AccessUnit]) -> bool:
         """Tell whether any track is packed anew, by what was seen before or is seen in these units."""
-        return bool(self._packetizers) or any(map(self._is_large, units))
+        return bool(self._packetizers) or any(self._is_large(unit, Datagrams(unit.packets)) for unit in units)
 
-    def fit(self, unit: AccessUnit) -> AccessUnit:
-        """Return the unit, or one with the same payload in packets that fit. Call it once for every unit, in order."""
+    def datagrams(self, unit: AccessUnit) -> Datagrams:
+        """Return a unit's packets, or others with the same payload that fit. Call it for every unit, in order."""
+        datagrams = Datagrams(unit.packets)
         packetizer = self._packetizers.get(unit.track)
         if packetizer is None:
-            if not self._is_large(unit):
-                return unit
+            if not self._is_large(unit, datagrams):
+                return datagrams
             first = unit.packets.data
             ssrc, sequence = int.from_bytes(first[12:16], "big"), int.from_bytes(first[6:8], "big")
             packetizer = Packetizer(unit.track, self._tracks[unit.track], ssrc, sequence)
             self._packetizers[unit.track] = packetizer
         try:
-            return packetizer.unit(unit.payload(), unit.rtp_time, unit.utc_ns, unit.keyframe)
+            fitting = packetizer.unit(unit.payload(), unit.rtp_time, unit.utc_ns, unit.keyframe)
         except ValueError:
-            return unit
+            return datagrams
+        return Datagrams(fitting.packets)
 
-    def _is_large(self, unit: AccessUnit) -> bool:
-        if self._tracks[unit.track].encoding not in ENCODINGS:
-            return False
-        offsets = unit.packets.offsets
-        ends = (*offsets[1:], len(unit.packets.data))
-        return max(map(int.__sub__, ends, offsets)) > _FRAME_HEADER + MAX_SEGMENT
+    def _is_large(self, unit: AccessUnit, datagrams: Datagrams) -> bool:
+        return datagrams.largest > MAX_SEGMENT and self._tracks[unit.track].encoding in ENCODINGS

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.domain.media import AccessUnit
 from gateway.servers.rtsp_gso import Address, Datagrams, Destinations, GsoSender
 from gateway.servers.rtsp_wire import plain_address
 
@@ -116,8 +115,8 @@ class UdpViewer:
     ports: UdpPorts
     rtp: dict[int, Address]
     rtcp: dict[int, Address]
-    backlog: deque[AccessUnit] = field(default_factory=deque)
-    """Units that a new viewer has still to get before it joins the others."""
+    backlog: deque[tuple[int, Datagrams]] = field(default_factory=deque)
+    """Tracks and packets that a new viewer has still to get before it joins the others."""
     waiting: bool = False
     """Skips units until the next key frame."""
     needs_key: bool = False
@@ -147,17 +146,15 @@ class UdpFanout:
                 viewers.remove(viewer)
         self._table.clear()
 
-    def deliver(self, unit: AccessUnit, *, start: bool) -> None:
+    def deliver(self, track: int, datagrams: Datagrams, *, start: bool) -> None:
         """Send one unit to every viewer of its track."""
-        table = self._table.get(unit.track)
+        table = self._table.get(track)
         if table is None:
-            table = self._table[unit.track] = self._destinations(unit.track)
-        if table:
-            datagrams = Datagrams(unit.packets)
-            for ports, destinations in table:
-                ports.send(datagrams, destinations)
+            table = self._table[track] = self._destinations(track)
+        for ports, destinations in table:
+            ports.send(datagrams, destinations)
         if self._joining:
-            self._catch_up(unit, start=start)
+            self._catch_up(track, datagrams, start=start)
 
     def report(self, track: int, packet: bytes) -> None:
         """Send RTCP about one track to every viewer of it."""
@@ -180,20 +177,19 @@ class UdpFanout:
                 found.setdefault(viewer.ports, []).append(viewer.rtp[track])
         return [(ports, Destinations(ports.family, addresses)) for ports, addresses in found.items()]
 
-    def _catch_up(self, unit: AccessUnit, *, start: bool) -> None:
+    def _catch_up(self, track: int, datagrams: Datagrams, *, start: bool) -> None:
         for viewer in tuple(self._joining):
             if viewer.waiting and start:
                 viewer.waiting = False
-            if not viewer.waiting and unit.track in viewer.rtp:
-                viewer.backlog.append(unit)
+            if not viewer.waiting and track in viewer.rtp:
+                viewer.backlog.append((track, datagrams))
             for _ in range(min(CATCH_UP, len(viewer.backlog))):
-                self._send_one(viewer, viewer.backlog.popleft())
+                self._send_one(viewer, *viewer.backlog.popleft())
             if not viewer.backlog and not viewer.waiting:
                 self._joining.remove(viewer)
                 self._active.append(viewer)
                 self._table.clear()
 
     @staticmethod
-    def _send_one(viewer: UdpViewer, unit: AccessUnit) -> None:
-        destinations = Destinations(viewer.ports.family, (viewer.rtp[unit.track],))
-        viewer.ports.send(Datagrams(unit.packets), destinations)
+    def _send_one(viewer: UdpViewer, track: int, datagrams: Datagrams) -> None:
+        viewer.ports.send(datagrams, Destinations(viewer.ports.family, (viewer.rtp[track],)))
