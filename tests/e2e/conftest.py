@@ -174,6 +174,14 @@ def gateway(
     assert "film-Pass.1" not in told, "a camera's password stands in the log"
 
 
+@pytest.fixture(scope="session")
+def measured(gateway: Gateway) -> Gateway:
+    """A gateway that has seen two whole GOPs of the film, so that what it says of the stream changes no more."""
+    viewer = (SYSTEM_PYTHON, PEERS / "gst_viewer.py", gateway.stream("film"), "--seconds", 12)
+    run_json(gateway.place, *viewer)
+    return gateway
+
+
 def write_certificate(certificate: Path, key: Path) -> None:
     """Make a self-signed certificate, as an installer without a certification authority would."""
     command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=gateway")

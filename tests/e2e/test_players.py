@@ -73,7 +73,7 @@ def test_ffprobe_decodes(gateway: Gateway, way: str) -> None:
     assert (video["width"], video["height"]) == (1280, 720)
     assert int(video["nb_read_frames"]) >= 75
     assert audio["codec_name"] == "aac"
-    assert int(audio["nb_read_frames"]) >= 100
+    assert int(audio["nb_read_frames"]) >= 40
 
 
 def test_a_stream_with_reordered_pictures_plays(gateway: Gateway) -> None:

@@ -40,11 +40,11 @@ def test_home_assistant_adds_the_gateway(gateway: Gateway) -> None:
     assert all(xaddr.startswith(f"http://{HOUSE}:{HTTP_PORT}/") for xaddr in found["xaddrs"].values())
 
 
-def test_home_assistant_gets_every_stream_and_picture(gateway: Gateway) -> None:
-    profiles = run_json(gateway.place, client("home_assistant"), PEERS / "home_assistant.py", *CREDENTIALS)["profiles"]
-    cameras = [camera["id"] for camera in gateway.report["cameras"]]
+def test_home_assistant_gets_every_stream_and_picture(measured: Gateway) -> None:
+    profiles = run_json(measured.place, client("home_assistant"), PEERS / "home_assistant.py", *CREDENTIALS)["profiles"]
+    cameras = measured.report["cameras"]
     assert [profile["stream"] for profile in profiles] == [
-        camera[name] for camera in gateway.report["cameras"] for name in ("main", "sub")
+        camera[name] for camera in cameras for name in ("main", "sub")
     ]
     assert [profile["source"] for profile in profiles[::2]] == [profile["source"] for profile in profiles[1::2]]
     assert len({profile["source"] for profile in profiles}) == len(cameras)
@@ -92,9 +92,9 @@ def expected() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("mode", ["digest", "usernametoken"])
-def test_onvif_python_calls_every_operation(gateway: Gateway, mode: str) -> None:
+def test_onvif_python_calls_every_operation(measured: Gateway, mode: str) -> None:
     program = (client("onvif_python"), PEERS / "onvif_python.py", *CREDENTIALS, mode)
-    results: dict[str, Any] = run_json(gateway.place, *program)
+    results: dict[str, Any] = run_json(measured.place, *program)
     wanted = expected()
     unexpected = {name: results.get(name) for name in sorted(wanted) if outcome(results, name) != wanted[name]}
     assert not unexpected, json.dumps(unexpected, indent=1)
