@@ -130,8 +130,13 @@ class Accounts:
 
         The password is that of GATEWAY_ADMIN_PASSWORD, or random. Raises AccountError if the given one is too weak.
         """
-        if self._accounts:
+        if any(account.level is UserLevel.ADMINISTRATOR for account in self._accounts.values()):
             return None
+        if FIRST_ADMINISTRATOR in self._accounts:
+            reason = (
+                f"there is no administrator, and the user {FIRST_ADMINISTRATOR!r} is none; add one by `gateway users`"
+            )
+            raise AccountError(ErrorKind.CONFLICT, Rule.USERNAME_CLASH, reason)
         given = environment.get(PASSWORD_VARIABLE)
         password = Secret(self._random_text() if given is None else given)
         account = Account(FIRST_ADMINISTRATOR, UserLevel.ADMINISTRATOR, password)

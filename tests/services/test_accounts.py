@@ -204,6 +204,17 @@ class TestFirstAdministrator:
         assert await accounts.ensure_first_administrator({"GATEWAY_ADMIN_PASSWORD": "Correct-Horse-9"}) is None
         assert accounts.find("admin") is None
 
+    async def test_users_without_an_administrator_get_one(self) -> None:
+        operator = Account("milestone", UserLevel.OPERATOR, Secret("Correct-Horse-9"))
+        created = await Accounts(MemoryStore(operator)).ensure_first_administrator({})
+        assert created is not None
+        assert created.level is UserLevel.ADMINISTRATOR
+
+    async def test_an_admin_who_is_none_is_not_promoted(self) -> None:
+        accounts = Accounts(MemoryStore(Account("admin", UserLevel.USER, Secret("Correct-Horse-9"))))
+        with pytest.raises(AccountError, match="there is no administrator, and the user 'admin' is none"):
+            await accounts.ensure_first_administrator({})
+
 
 async def test_follows_what_another_process_changes(caplog: pytest.LogCaptureFixture) -> None:
     store, clock = MemoryStore(ADMIN), FakeClock()
