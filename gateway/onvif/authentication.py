@@ -115,12 +115,16 @@ class Authenticator:
                 raise Unauthorized(not_authorized(reason), (), account.name)
         return accounts[-1]
 
+    def challenge(self) -> Unauthorized:
+        """Return the answer to a request that needs credentials and has none."""
+        fault = not_authorized("Sender not Authorized: credentials are needed", UNAUTHORIZED)
+        return Unauthorized(fault, self._gatekeeper.challenges())
+
     def _nobody(self, credentials: Credentials, access: AccessClass) -> Account:
         viewer = self._gatekeeper.anonymous(credentials.address)
         if viewer is not None and may(viewer.level, access):
             return viewer
-        fault = not_authorized("Sender not Authorized: credentials are needed", UNAUTHORIZED)
-        raise Unauthorized(fault, self._gatekeeper.challenges())
+        raise self.challenge()
 
     def _by_http(self, credentials: Credentials, authorization: str) -> Account:
         result = self._gatekeeper.admit(credentials.address, "POST", authorization, credentials.uri)

@@ -146,6 +146,8 @@ class Endpoint:
 
     async def _answer(self, exchange: _Exchange) -> SoapResponse:
         request = exchange.request
+        if not request.body and request.authorization is None:
+            raise self._authenticator.challenge()  # libcurl asks so for a challenge, to send its body only once
         message = soap.parse(request.body)
         exchange.version, exchange.addressing = message.version, message.addressing
         tag = str(message.body.tag)

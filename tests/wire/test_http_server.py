@@ -165,6 +165,14 @@ async def test_challenges_come_as_separate_headers_md5_first_and_digest_works(ru
             assert response.status == 200
 
 
+async def test_an_empty_post_is_challenged_as_libcurl_expects(running: Running) -> None:
+    async with running.client.post(running.base + "/x", data=b"") as response:
+        assert response.status == 401
+        first, second = response.headers.getall("WWW-Authenticate")
+        assert ("algorithm=MD5" in first, "algorithm=SHA-256" in second) == (True, True)
+        assert body_of(await response.read()).tag.endswith("Fault")
+
+
 async def test_a_vms_of_64_connections_and_256_calls_in_a_row_is_served(running: Running) -> None:
     async with ClientSession(connector=TCPConnector(limit=64)) as client:
 
