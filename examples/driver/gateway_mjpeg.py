@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
-from gateway.protocols.rtp.packetize import Packetizer
 
 from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind, StreamDescription, TrackDescription, VideoParameters
+from gateway.protocols.rtp.packetize import Packetizer
 from gateway.sdk.driver import CameraDriver, MediaSink
 from gateway.sdk.hooks import hookimpl
 

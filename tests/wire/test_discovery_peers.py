@@ -9,10 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-pytestmark = [
-    pytest.mark.peer,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces"),
-]
+pytestmark = pytest.mark.peer
 
 UUID = "4d3a8f6e-1f0a-4a4b-9c2e-001122334455"
 ADDRESSES = {4: ("192.0.2.1/24", "192.0.2.2/24"), 6: ("fd00:db8::1/64", "fd00:db8::2/64")}
