@@ -107,6 +107,10 @@ class SessionMedia:
         """Whether the camera has ended the main track."""
         return self.inputs[self._main].ended
 
+    def all_marked(self) -> bool:
+        """Tell whether all ends of frames are marked, so that the timer will never be needed."""
+        return all(track.assembler.marks for track in self.inputs if track.timed)
+
     def needs_timer(self) -> bool:
         """Tell whether `flush` must be called after `FLUSH_NS`."""
         for track in self.inputs:  # noqa: SIM110 - after every read, where a generator costs more

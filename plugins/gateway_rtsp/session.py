@@ -173,8 +173,12 @@ class Session:
 
     def _after_media(self) -> None:
         """Start the timer that ends frames which their camera does not mark."""
-        if self._timer is None and self._media is not None and self._media.needs_timer():
+        if self._timer is not None or self._media is None:
+            return
+        if self._media.needs_timer():
             self._timer = asyncio.get_running_loop().call_later(FLUSH_NS / _NS, self._flush)
+        elif self._media.all_marked():
+            self._connection.after_media = None  # one call less for every read
 
     def _flush(self) -> None:
         self._timer = None

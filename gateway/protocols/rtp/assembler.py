@@ -77,6 +77,11 @@ class Assembler:
         """Tell whether only time can end the unit in progress: its source does not mark the ends of frames."""
         return bool(self.waiting_since_ns) and not self._marks
 
+    @property
+    def marks(self) -> bool:
+        """Tell whether the source has been seen to mark the ends of frames."""
+        return self._marks
+
     def take(self, position: int, end: int, now_ns: int) -> int:
         """Take the packets of one channel that follow each other in the buffer, whose bytes end at `end`.
 

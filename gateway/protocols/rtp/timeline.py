@@ -44,7 +44,7 @@ class Timeline:
     def sender_report(self, ntp_time: int, rtp_time: int, arrival_ns: int) -> None:
         """Learn which time an unwrapped timestamp is. A camera without a clock sends 0, which says nothing."""
         if ntp_time:
-            self._offset_ns = self._clock.correct(ntp.to_utc_ns(ntp_time), arrival_ns) - self._elapsed(rtp_time)
+            self._offset_ns = self._clock.correct(ntp.to_utc_ns(ntp_time), arrival_ns) - rtp_time * ntp.NS // self._rate
             self._reported = True
 
     def utc_ns(self, rtp_time: int, arrival_ns: int) -> int:
@@ -53,7 +53,7 @@ class Timeline:
         Without sender reports it is the earliest arrival seen so far plus the time that the timestamps count, since
         the network can only delay; a drift of the camera's clock is followed slowly.
         """
-        elapsed = self._elapsed(rtp_time)
+        elapsed = rtp_time * ntp.NS // self._rate
         offset = arrival_ns - elapsed
         if self._offset_ns is None or abs(offset - self._offset_ns) > _JUMP_NS:
             self._offset_ns, self._reported = offset, False
@@ -61,6 +61,3 @@ class Timeline:
             late = offset - self._offset_ns
             self._offset_ns += late if late < 0 else late >> _CREEP
         return elapsed + self._offset_ns
-
-    def _elapsed(self, rtp_time: int) -> int:
-        return rtp_time * ntp.NS // self._rate

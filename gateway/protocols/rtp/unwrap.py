@@ -9,16 +9,23 @@ SEQUENCE_BITS: Final = 16
 class Unwrapper:
     """Extends a wrapping counter; each value is taken as the nearest to the one before it."""
 
-    __slots__ = ("_half", "_last", "_mask")
+    __slots__ = ("_half", "_last", "_low", "_mask")
 
     def __init__(self, bits: int) -> None:
         self._mask = (1 << bits) - 1
         self._half = 1 << (bits - 1)
         self._last: int | None = None
+        self._low = 0
+        """The last value as it came."""
 
     def __call__(self, value: int) -> int:
         """Return the extended value; its low bits are `value`. It may be less than the one before."""
-        self._last = self.near(value)
+        step = value - self._low
+        if self._last is not None and 0 <= step < self._half:  # nearly always: forward, and not around
+            self._last += step
+        else:
+            self._last = self.near(value)
+        self._low = value
         return self._last
 
     def near(self, value: int) -> int:
