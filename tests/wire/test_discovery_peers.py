@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -114,7 +115,20 @@ def cable(version: int) -> Iterator[tuple[str, str]]:
             run("ip", "-n", name, "address", "add", address, "dev", "eth0", *(["nodad"] if version == 6 else []))
             run("ip", "-n", name, "link", "set", "eth0", "up")
             run("ip", "-n", name, "link", "set", "lo", "up")
+        for name in (near, far):
+            await_addresses(name)
         yield near, far
+
+
+def await_addresses(namespace: str) -> None:
+    """Return when the cable carries and no address is still being checked for duplicates."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        show = ["ip", "-n", namespace, "address", "show", "dev", "eth0"]
+        said = subprocess.run(show, check=True, capture_output=True, text=True, timeout=20).stdout
+        if "LOWER_UP" in said and "tentative" not in said:
+            return
+    raise AssertionError(f"{namespace} has no usable addresses: {said}")
 
 
 @contextmanager
