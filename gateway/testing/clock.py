@@ -47,6 +47,10 @@ class FakeClock:
         self._now = end
         await settle()
 
+    def stall(self, seconds: float) -> None:
+        """Let time pass while no task runs, as in a process that was stopped."""
+        self._now += seconds
+
     @property
     def sleeping(self) -> tuple[float, ...]:
         """Seconds that each sleeper still has to wait."""
