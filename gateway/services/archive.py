@@ -1,0 +1,161 @@
+"""The archive as its readers see it: what the catalogue knows, joined with what is being written now."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from gateway.domain.recording import Extent, Segment, Span, TrackExtent
+
+LATEST_NS = (1 << 63) - 1
+"""An end for ranges without one."""
+
+
+class Catalogue(Protocol):
+    """The index of all segments, as the archive needs it. A range takes what overlaps it."""
+
+    def add(self, segment: Segment) -> None:
+        """Keep a segment, in place of what was known of the same recording and start; returns at once."""
+        ...
+
+    async def remove(self, segments: Sequence[Segment]) -> None:
+        """Forget segments; returns when that is kept."""
+        ...
+
+    async def segments(
+        self, recording: str, span: Span, *, descending: bool = False, limit: int = 100
+    ) -> list[Segment]:
+        """Return the closed segments of a recording that overlap a span, in order of their starts."""
+        ...
+
+    async def runs(self, recording: str, span: Span) -> list[Span]:
+        """Return the gap-free stretches that overlap a span, in order, whole (not cut to the span)."""
+        ...
+
+    async def extents(self) -> dict[str, Extent]:
+        """Return what every recording with closed segments holds."""
+        ...
+
+    async def extent(self, recording: str) -> Extent | None:
+        """Return what one recording holds in closed segments."""
+        ...
+
+
+class SegmentReader(Protocol):
+    """Where the bytes of segments are."""
+
+    async def read(self, segment: Segment, offset: int, size: int) -> bytes:
+        """Return bytes of a segment's file. Raises GatewayError NOT_FOUND or UNAVAILABLE."""
+        ...
+
+
+class Archive:
+    """All recordings' data, the segments being written included."""
+
+    def __init__(self, catalogue: Catalogue, reader: SegmentReader) -> None:
+        self._catalogue = catalogue
+        self._reader = reader
+        self._open: dict[str, Segment] = {}
+        """The segment being written, by recording; it grows by whole fragments."""
+        self._extents: dict[str, Extent] = {}
+        self._growth: dict[str, asyncio.Event] = {}
+
+    async def start(self) -> None:
+        """Learn what there is."""
+        self._extents = await self._catalogue.extents()
+
+    def grown(self, segment: Segment) -> None:
+        """Take the new state of a segment that is being written: just opened, or one fragment longer."""
+        if segment.recording not in self._open or self._open[segment.recording].start_ns != segment.start_ns:
+            self._catalogue.add(replace(segment, closed=False))
+        self._open[segment.recording] = segment
+        if segment.fragments:
+            self._tell(segment.recording)
+
+    def closed(self, segment: Segment) -> None:
+        """Take a finished segment; one without fragments has to be removed instead."""
+        self._catalogue.add(segment)
+        self._extents[segment.recording] = _joined(self._extents.get(segment.recording), segment)
+        self._forget_open(segment)
+        self._tell(segment.recording)
+
+    async def removed(self, segments: Sequence[Segment]) -> None:
+        """Take that segments' files are gone."""
+        await self._catalogue.remove(segments)
+        for segment in segments:
+            self._forget_open(segment)
+        for recording in {segment.recording for segment in segments}:
+            extent = await self._catalogue.extent(recording)
+            if extent is None:
+                self._extents.pop(recording, None)
+            else:
+                self._extents[recording] = extent
+
+    def extent(self, recording: str) -> Extent | None:
+        """Return what a recording holds up to now; None where there is no data."""
+        extent, segment = self._extents.get(recording), self._open.get(recording)
+        return extent if segment is None or not segment.fragments else _joined(extent, segment)
+
+    def writing(self, recording: str) -> Segment | None:
+        """Return the segment being written, None while nothing is recorded."""
+        return self._open.get(recording)
+
+    async def segments(
+        self, recording: str, span: Span, *, descending: bool = False, limit: int = 100
+    ) -> list[Segment]:
+        """Return segments that overlap a span, in order of their starts, the one being written included."""
+        found = await self._catalogue.segments(recording, span, descending=descending, limit=limit)
+        segment = self._open.get(recording)
+        if segment is None or not segment.fragments or not _overlap(segment.span, span):
+            return found
+        found = [each for each in found if each.start_ns != segment.start_ns]
+        found = sorted([*found, segment], key=lambda each: each.start_ns, reverse=descending)
+        return found[:limit]
+
+    async def runs(self, recording: str, span: Span) -> list[Span]:
+        """Return the gap-free stretches that overlap a span, in order, whole."""
+        found = await self._catalogue.runs(recording, span)
+        segment = self._open.get(recording)
+        if segment is None or not segment.fragments or not _overlap(segment.span, span):
+            return found
+        before = [run for run in found if run.start_ns != segment.run_ns]
+        return sorted([*before, Span(segment.run_ns, segment.end_ns)], key=lambda run: run.start_ns)
+
+    async def read(self, segment: Segment, offset: int, size: int) -> bytes:
+        """Return bytes of a segment's file. Raises GatewayError NOT_FOUND or UNAVAILABLE."""
+        return await self._reader.read(segment, offset, size)
+
+    async def growth(self, recording: str) -> None:
+        """Wait until a fragment was added to a recording, or a segment closed."""
+        await self._growth.setdefault(recording, asyncio.Event()).wait()
+
+    def _tell(self, recording: str) -> None:
+        if event := self._growth.pop(recording, None):
+            event.set()
+
+    def _forget_open(self, segment: Segment) -> None:
+        known = self._open.get(segment.recording)
+        if known is not None and known.start_ns == segment.start_ns:
+            del self._open[segment.recording]
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start_ns < other.end_ns and other.start_ns < one.end_ns
+
+
+def _joined(extent: Extent | None, segment: Segment) -> Extent:
+    """Return an extent with one more segment in it."""
+    if extent is None:
+        return Extent(segment.span, tuple(TrackExtent(token, segment.span) for token in segment.tracks), segment.size)
+    tracks = {track.token: track.span for track in extent.tracks}
+    for token in segment.tracks:
+        tracks[token] = _cover(tracks.get(token, segment.span), segment.span)
+    return Extent(
+        _cover(extent.span, segment.span),
+        tuple(TrackExtent(token, span) for token, span in sorted(tracks.items())),
+        extent.size + segment.size,
+    )
+
+
+def _cover(one: Span, other: Span) -> Span:
+    return Span(min(one.start_ns, other.start_ns), max(one.end_ns, other.end_ns))
