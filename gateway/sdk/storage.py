@@ -49,7 +49,7 @@ class StorageBackend(ABC):
 
     @abstractmethod
     def create(self, name: str) -> SegmentWriter:
-        """Make a new object. Raises GatewayError (UNAVAILABLE) unless `status` is OK, FileExistsError for a known name."""
+        """Make an object. Raises GatewayError UNAVAILABLE unless `status` is OK, FileExistsError for a known name."""
 
     @abstractmethod
     def read(self, name: str, offset: int, size: int) -> bytes:
