@@ -61,7 +61,7 @@ def _driver(camera: Camera, registry: Registry, context: DriverContext, config: 
         raise ConfigError([f"{path}.settings: {error.message}"]) from error
     except Exception as error:  # noqa: BLE001 - a stranger's start may raise anything
         reason = f"driver {camera.driver!r} failed to start: {type(error).__name__}: {error}"
-        registry.mark(camera.driver, PluginState.FAILED, reason)
+        registry.mark("driver", camera.driver, PluginState.FAILED, reason)
         return _Missing(reason, context)
 
 

@@ -12,6 +12,7 @@ import pluggy
 
 from gateway.sdk import hooks
 from gateway.sdk.driver import CameraDriver
+from gateway.sdk.storage import StorageBackend
 
 GROUP = "gateway"
 """The entry-point group; a plug-in is an entry point in it, ours and a stranger's alike."""
@@ -50,9 +51,11 @@ class Registry:
 
     def __init__(self, disabled: Iterable[str] = (), found: Iterable[EntryPoint] | None = None) -> None:
         self.drivers: dict[str, type[CameraDriver]] = {}
+        self.storages: dict[str, type[StorageBackend]] = {}
         self._plugins = pluggy.PluginManager(hooks.PROJECT)
         self._plugins.add_hookspecs(hooks)
-        self._owners: dict[str, str] = {}
+        self._owners: dict[tuple[str, str], str] = {}
+        """The plug-in that registered a class, by the kind of class and its name."""
         self._statuses: dict[str, PluginStatus] = {}
         skip = set(disabled)
         for entry in sorted(entry_points(group=GROUP) if found is None else found, key=lambda entry: entry.name):
@@ -62,9 +65,9 @@ class Registry:
         """Return every plug-in found, by name, with what became of it."""
         return tuple(self._statuses.values())
 
-    def mark(self, driver: str, state: PluginState, reason: str) -> None:
-        """Record that the plug-in which owns a driver failed after it was loaded."""
-        name = self._owners[driver]
+    def mark(self, kind: str, registered: str, state: PluginState, reason: str) -> None:
+        """Record that the plug-in which owns a `driver` or a `storage` failed after it was loaded."""
+        name = self._owners[kind, registered]
         old = self._statuses[name]
         _log.error("plug-in %s: %s: %s", name, state, reason)
         self._statuses[name] = PluginStatus(name, old.distribution, old.version, state, reason, old.provides)
@@ -83,7 +86,7 @@ class Registry:
         except (PluginError, pluggy.PluginValidationError) as error:
             return self._broken(source, PluginState.LOAD_ERROR, error)
         try:
-            provides = self._take_drivers(entry.name, plugin)
+            provides = self._take(entry.name, plugin)
         except Exception as error:  # noqa: BLE001 - a stranger's hook may raise anything
             return self._broken(source, PluginState.FAILED, error)
         return PluginStatus(*source, PluginState.ENABLED, provides=provides)
@@ -108,22 +111,30 @@ class Registry:
         if not callers:
             raise PluginError("it implements no hook; mark its functions with gateway.sdk.hooks.hookimpl")
 
-    def _take_drivers(self, name: str, plugin: object) -> tuple[str, ...]:
-        others = [other for other in self._plugins.get_plugins() if other is not plugin]
-        offered: list[Any] = self._plugins.subset_hook_caller("gateway_register_drivers", others)()
-        drivers: dict[str, type[CameraDriver]] = {}
-        for mapping in offered:
-            for kind, driver in mapping.items():
-                self._check_driver(kind, driver)
-                drivers[kind] = driver
+    def _take(self, name: str, plugin: object) -> tuple[str, ...]:
+        """Take all that a plug-in registers, or raise and take nothing."""
+        drivers = self._offered(plugin, "gateway_register_drivers", "driver", CameraDriver)
+        storages = self._offered(plugin, "gateway_register_storages", "storage", StorageBackend)
         self.drivers |= drivers
-        self._owners |= dict.fromkeys(drivers, name)
-        return tuple(f"driver {kind}" for kind in drivers)
+        self.storages |= storages
+        taken = [*(("driver", kind) for kind in drivers), *(("storage", kind) for kind in storages)]
+        self._owners |= dict.fromkeys(taken, name)
+        return tuple(" ".join(each) for each in taken)
 
-    def _check_driver(self, kind: str, driver: object) -> None:
-        if not (isinstance(driver, type) and issubclass(driver, CameraDriver)):
-            raise PluginError(f"driver {kind!r} is {driver!r}, not a subclass of CameraDriver")
-        if kind in self._owners:
-            raise PluginError(f"driver {kind!r} is already registered by plug-in {self._owners[kind]!r}")
-        if not hasattr(driver, "Settings"):
-            raise PluginError(f"driver {kind!r} has no Settings dataclass")
+    def _offered(self, plugin: object, hook: str, noun: str, base: type) -> dict[str, Any]:
+        others = [other for other in self._plugins.get_plugins() if other is not plugin]
+        offered: list[Any] = self._plugins.subset_hook_caller(hook, others)()
+        found: dict[str, Any] = {}
+        for mapping in offered:
+            for kind, implementation in mapping.items():
+                self._check(noun, kind, implementation, base)
+                found[kind] = implementation
+        return found
+
+    def _check(self, noun: str, kind: str, implementation: object, base: type) -> None:
+        if not (isinstance(implementation, type) and issubclass(implementation, base)):
+            raise PluginError(f"{noun} {kind!r} is {implementation!r}, not a subclass of {base.__name__}")
+        if (noun, kind) in self._owners:
+            raise PluginError(f"{noun} {kind!r} is already registered by plug-in {self._owners[noun, kind]!r}")
+        if not hasattr(implementation, "Settings"):
+            raise PluginError(f"{noun} {kind!r} has no Settings dataclass")

@@ -12,7 +12,10 @@ from gateway.config.sections import (
     Http,
     Multicast,
     Plugins,
+    Recording,
+    Retention,
     Rtsp,
+    Storage,
     Tls,
 )
 from gateway.config.values import ListenAddress, parse_listen
@@ -29,7 +32,10 @@ __all__ = [
     "ListenAddress",
     "Multicast",
     "Plugins",
+    "Recording",
+    "Retention",
     "Rtsp",
+    "Storage",
     "Tls",
     "data_directory",
     "did_you_mean",

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import tomli
 
-from gateway.config.checking import Checker
-from gateway.config.sections import Camera, Config, Tls
+from gateway.config.checking import Checker, did_you_mean
+from gateway.config.sections import Config, Tls
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.driver import CameraDriver
+from gateway.sdk.storage import StorageBackend
 
 _LAST_GROUP = IPv4Address("239.255.255.255")
 _DIRECTORY = "onvif-vms-gateway"
@@ -51,7 +52,10 @@ def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
     checker = Checker(base)
     config = checker.convert(table, Config, "")
     if isinstance(config, Config):
-        _check_cameras(config.cameras, checker)
+        _check_ids("camera", [camera.id for camera in config.cameras], checker)
+        _check_ids("storage", [storage.id for storage in config.storages], checker)
+        _check_ids("recording", [recording.name for recording in config.recordings], checker)
+        _check_recordings(config, checker)
         _check_tls(config.tls, checker)
         _check_groups(config, checker)
         if not config.access.digest_algorithms:
@@ -62,22 +66,22 @@ def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
 
 
 def settings_for(
-    driver: type[CameraDriver],
+    owner: type[CameraDriver] | type[StorageBackend],
     table: dict[str, Any],
     path: str,
     *,
     base: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Any:  # noqa: ANN401 - of the driver's own type
-    """Return a camera's settings as its driver's `Settings`, its secrets read.
+    """Return the settings of a camera or storage as its class's `Settings`, its secrets read.
 
     Relative paths start from `base`, or from the current directory. Raises ConfigError with every problem, or
-    GatewayError of kind INTERNAL if the driver's `Settings` can't be configured at all.
+    GatewayError of kind INTERNAL if the class's `Settings` can't be configured at all.
     """
-    if not dataclasses.is_dataclass(driver.Settings):
-        raise GatewayError(ErrorKind.INTERNAL, f"{driver.__qualname__}.Settings is not a dataclass")
+    if not dataclasses.is_dataclass(owner.Settings):
+        raise GatewayError(ErrorKind.INTERNAL, f"{owner.__qualname__}.Settings is not a dataclass")
     checker = Checker(base or Path.cwd(), environment)
-    settings = checker.convert(table, driver.Settings, path)
+    settings = checker.convert(table, owner.Settings, path)
     if checker.problems:
         raise ConfigError(checker.problems)
     return settings
@@ -94,12 +98,29 @@ def data_directory(config: Config, environment: Mapping[str, str] | None = None)
     return Path(home) / _DIRECTORY
 
 
-def _check_cameras(cameras: Sequence[Camera], checker: Checker) -> None:
+def _check_ids(section: str, ids: Sequence[str], checker: Checker) -> None:
     first: dict[str, int] = {}
-    for index, camera in enumerate(cameras):
-        if camera.id in first:
-            checker.complain(f"camera[{index}].id", f"{camera.id!r} is already the id of camera[{first[camera.id]}]")
-        first.setdefault(camera.id, index)
+    for index, name in enumerate(ids):
+        if name in first:
+            checker.complain(f"{section}[{index}].id", f"{name!r} is already the id of {section}[{first[name]}]")
+        first.setdefault(name, index)
+
+
+def _check_recordings(config: Config, checker: Checker) -> None:
+    cameras = [camera.id for camera in config.cameras]
+    for index, recording in enumerate(config.recordings):
+        path = f"recording[{index}]"
+        if recording.camera not in cameras:
+            hint = did_you_mean(recording.camera, cameras)
+            checker.complain(f"{path}.camera", f"there is no camera {recording.camera!r}{hint}")
+        for mode, key, given in (
+            ("schedule", "schedule", recording.schedule),
+            ("event", "topics", recording.topics),
+        ):
+            if recording.mode == mode and not given:
+                checker.complain(f"{path}.{key}", f"is missing: the mode is {mode!r}")
+            elif given and recording.mode != mode and not (key == "schedule" and recording.mode == "event"):
+                checker.complain(f"{path}.{key}", f"has no meaning in the mode {recording.mode!r}")
 
 
 def _check_groups(config: Config, checker: Checker) -> None:

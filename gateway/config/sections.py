@@ -16,8 +16,13 @@ from gateway.config.values import (
     Location,
     Name,
     Network,
+    Period,
+    RecordingId,
     RtspUrl,
+    Size,
+    StorageId,
 )
+from gateway.domain.camera import PROFILE_NAMES
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - a recorder is there to be reached
 
@@ -110,6 +115,47 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True):
     """`[camera.settings]` as written; `settings_for` checks it against the driver."""
 
 
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[storage]]`: one place where recordings are kept."""
+
+    id: StorageId
+    backend: str = "filesystem"
+    limit: Size | None = None
+    priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    settings: dict[str, Any] = {}
+    """`[storage.settings]` as written; `settings_for` checks it against the backend."""
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """`[retention]`: what all recordings together may keep."""
+
+    max_days: Annotated[int, msgspec.Meta(ge=1, le=360)] | None = None
+    max_size: Size | None = None
+    min_days: Annotated[int, msgspec.Meta(ge=0, le=360)] = 0
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[recording]]`: what is recorded of a camera. Without any, every camera's main profile is, all the time."""
+
+    camera: CameraId
+    id: RecordingId | None = None
+    profile: Literal["main", "sub"] = "main"
+    mode: Literal["continuous", "schedule", "event", "off"] = "continuous"
+    audio: bool = True
+    schedule: tuple[Period, ...] = ()
+    topics: tuple[str, ...] = ()
+    before: Annotated[float, msgspec.Meta(ge=0, le=60)] = 5.0
+    after: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
+    max_days: Annotated[int, msgspec.Meta(ge=1, le=360)] | None = None
+    max_size: Size | None = None
+    min_days: Annotated[int, msgspec.Meta(ge=0, le=360)] = 0
+
+    @property
+    def name(self) -> str:
+        """Return its id: that of the camera for the main profile, unless another was given."""
+        return self.id or (self.camera if self.profile == PROFILE_NAMES[0] else f"{self.camera}_{self.profile}")
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration file; `Config()` is an empty one."""
 
@@ -122,6 +168,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     discovery: Discovery = Discovery()
     database: Database = Database()
     plugins: Plugins = Plugins()
+    retention: Retention = Retention()
     cameras: tuple[Camera, ...] = msgspec.field(default=(), name="camera")
+    storages: tuple[Storage, ...] = msgspec.field(default=(), name="storage")
+    recordings: tuple[Recording, ...] = msgspec.field(default=(), name="recording")
     directory: Path = msgspec.field(default=Path(), name="_directory")
     """Where relative paths start: the file's own directory. Not a key."""

@@ -3,15 +3,22 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from gateway.domain.camera import check_camera_id
+from gateway.domain.camera import check_id
+from gateway.domain.recording import WeeklyPeriod
 
 _LISTEN = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*)):([0-9]{1,5})")
 _AUTHORITY = re.compile(r"[a-z]+://[A-Za-z0-9._:\[\]-]+/?")
 _LAST_PORT = 65535
+_SIZE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([kMGT]i?B)")
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "kiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_PERIOD = re.compile(r"([a-z,-]+) (\d{2}):(\d{2})-(\d{2}):(\d{2})")
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_MINUTES = 24 * 60
 _LOCAL_GROUPS = ip_network("224.0.0.0/24")
 _NAME_LIMIT = 64
 
@@ -96,6 +103,43 @@ def _parse_location(text: str) -> str:
     return _parse_name(text) if text else text
 
 
+def _parse_size(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    size = round(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if not size:
+        raise ValueError(f"{text!r} is not a size such as '500 GB' or '2 TiB'")
+    return size
+
+
+def parse_period(text: str) -> tuple[WeeklyPeriod, ...]:
+    """Read `mon-fri 08:00-18:00` or `sat,sun 22:00-06:00` (into the next morning). Raises ValueError."""
+    match = _PERIOD.fullmatch(text)
+    days = [_parse_days(part) for part in match[1].split(",")] if match else []
+    if match is None or None in days:
+        raise ValueError(f"{text!r} is not a part of the week such as 'mon-fri 08:00-18:00' or 'sat,sun 22:00-06:00'")
+    start, end = int(match[2]) * 60 + int(match[3]), int(match[4]) * 60 + int(match[5])
+    if max(int(match[3]), int(match[5])) > 59 or max(start, end) > _DAY_MINUTES or start in {end, _DAY_MINUTES}:  # noqa: PLR2004 - minutes
+        raise ValueError(f"{text!r} must have two different times from 00:00 to 24:00")
+    found = []
+    for day in sorted({day for part in days for day in part or ()}):
+        if start < end:
+            found.append(WeeklyPeriod(day, start, end))
+            continue
+        found.append(WeeklyPeriod(day, start, _DAY_MINUTES))
+        if end:
+            found.append(WeeklyPeriod((day + 1) % 7, 0, end))
+    return tuple(found)
+
+
+def _parse_days(text: str) -> list[int] | None:
+    first, dash, last = text.partition("-")
+    if first not in _DAYS or (dash and last not in _DAYS):
+        return None
+    start = _DAYS.index(first)
+    count = (_DAYS.index(last) - start) % 7 + 1 if dash else 1
+    return [(start + index) % 7 for index in range(count)]
+
+
 Listen: TypeAlias = Annotated[ListenAddress, Parsed(parse_listen)]
 Network: TypeAlias = Annotated[IPv4Network | IPv6Network, Parsed(_parse_network)]
 Group: TypeAlias = Annotated[IPv4Address, Parsed(_parse_group)]
@@ -103,4 +147,8 @@ HttpUrl: TypeAlias = Annotated[str, Parsed(_base_url("http", "https"))]
 RtspUrl: TypeAlias = Annotated[str, Parsed(_base_url("rtsp", "rtsps"))]
 Name: TypeAlias = Annotated[str, Parsed(_parse_name)]
 Location: TypeAlias = Annotated[str, Parsed(_parse_location)]
-CameraId: TypeAlias = Annotated[str, Parsed(check_camera_id)]
+Size: TypeAlias = Annotated[int, Parsed(_parse_size)]
+Period: TypeAlias = Annotated[tuple[WeeklyPeriod, ...], Parsed(parse_period)]
+CameraId: TypeAlias = Annotated[str, Parsed(check_id)]
+RecordingId: TypeAlias = Annotated[str, Parsed(partial(check_id, noun="recording"))]
+StorageId: TypeAlias = Annotated[str, Parsed(partial(check_id, noun="storage"))]

@@ -10,15 +10,15 @@ from gateway.domain.media import StreamDescription
 PROFILE_NAMES = ("main", "sub")
 """Every channel shows the same two profiles, so that clients which slice lists per channel work."""
 
-_CAMERA_ID = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_ID = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-def check_camera_id(value: str) -> str:
-    """Return a valid camera id: it becomes a path, a token and a file name. Raises GatewayError."""
-    if not _CAMERA_ID.fullmatch(value):
+def check_id(value: str, noun: str = "camera") -> str:
+    """Return a valid id of something configured: it becomes a path, a token or a file name. Raises GatewayError."""
+    if not _ID.fullmatch(value):
         raise GatewayError(
             ErrorKind.INVALID,
-            f"camera id {value!r} must be 1 to 32 of a-z, 0-9, '-' and '_', beginning with a letter",
+            f"{noun} id {value!r} must be 1 to 32 of a-z, 0-9, '-' and '_', beginning with a letter",
         )
     return value
 

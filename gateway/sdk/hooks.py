@@ -6,6 +6,7 @@ A hook argument is only ever added or deprecated, never changed.
 import pluggy
 
 from gateway.sdk.driver import CameraDriver
+from gateway.sdk.storage import StorageBackend
 
 PROJECT = "gateway"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -15,3 +16,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def gateway_register_drivers() -> dict[str, type[CameraDriver]]:  # type: ignore[empty-body]
     """Return camera drivers by the name that a configuration's `driver =` uses."""
+
+
+@hookspec
+def gateway_register_storages() -> dict[str, type[StorageBackend]]:  # type: ignore[empty-body]
+    """Return storage backends by the name that a configuration's `backend =` uses."""

@@ -23,6 +23,7 @@ from gateway.config import (
 )
 from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.recording import WeeklyPeriod
 from gateway.sdk.driver import CameraDriver, MediaSink
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ def test_full_example_sets_every_key() -> None:
     table = tomli.loads((ROOT / "examples/full.toml").read_text())
     config = load(ROOT / "examples/full.toml")
     for section in msgspec.structs.fields(Config):
-        if section.encode_name not in {"camera", "_directory"}:
+        if isinstance(section.type, type) and section.encode_name != "_directory":
             expected = {each.encode_name for each in msgspec.structs.fields(section.type)}
             assert set(table[section.encode_name]) == expected
     assert config.http.listen == ListenAddress("::", 80)
@@ -69,13 +70,24 @@ def test_full_example_sets_every_key() -> None:
     assert config.tls.certificate == ROOT / "examples/tls/chain.pem"
     assert config.gateway.data == Path("/var/lib/gateway")
     assert config.cameras[0].name == "Front door"
+    assert (config.storages[0].limit, config.retention.max_size) == (4 * 10**12, 4 * 10**12)
+    saturday, sunday = ((WeeklyPeriod(day, 1320, 1440), WeeklyPeriod((day + 1) % 7, 0, 360)) for day in (5, 6))
+    working_days = tuple(WeeklyPeriod(day, 480, 1080) for day in range(5))
+    assert config.recordings[0].schedule == (working_days, saturday + sunday)
+
+
+def test_a_recording_is_named_after_its_camera_and_profile() -> None:
+    cameras = '[[camera]]\nid = "door"\ndriver = "rtsp"\n'
+    lines = ('camera = "door"', 'camera = "door"\nprofile = "sub"', 'camera = "door"\nid = "night"')
+    config = read(cameras + "".join(f"[[recording]]\n{line}\n" for line in lines))
+    assert [recording.name for recording in config.recordings] == ["door", "door_sub", "night"]
 
 
 def keys() -> list[str]:
     sections = [each for each in msgspec.structs.fields(Config) if not each.encode_name.startswith("_")]
     found = []
     for section in sections:
-        kind = section.type.__args__[0] if section.encode_name == "camera" else section.type
+        kind = section.type if isinstance(section.type, type) else section.type.__args__[0]
         found += [f"{section.encode_name}.{each.encode_name}" for each in msgspec.structs.fields(kind)]
     return found
 
@@ -127,6 +139,33 @@ def test_documentation_names_no_other_key() -> None:
             '[rtsp]\nexternal = "rtsp://[::1"',
             "rtsp.external: 'rtsp://[::1' must be rtsp://HOST or rtsp://HOST:PORT",
         ),
+        ('[retention]\nmax_size = "5"', "retention.max_size: '5' is not a size such as '500 GB' or '2 TiB'"),
+        ("[retention]\nmax_days = 361", "retention.max_days: must be from 1 to 360, not 361"),
+        ('[[recording]]\ncamera = "x"', "recording[0].camera: there is no camera 'x'"),
+        (
+            '[[camera]]\nid = "x"\ndriver = "rtsp"\n[[recording]]\ncamera = "x"\nmode = "event"',
+            "recording[0].topics: is missing: the mode is 'event'",
+        ),
+        (
+            '[[camera]]\nid = "x"\ndriver = "rtsp"\n[[recording]]\ncamera = "x"\nschedule = ["mon 08:00-09:00"]',
+            "recording[0].schedule: has no meaning in the mode 'continuous'",
+        ),
+        (
+            '[[recording]]\ncamera = "x"\nschedule = ["monday 08:00-09:00"]',
+            (
+                "recording[0].schedule[0]: 'monday 08:00-09:00' is not a part of the week "
+                "such as 'mon-fri 08:00-18:00' or 'sat,sun 22:00-06:00'"
+            ),
+        ),
+        (
+            '[[recording]]\ncamera = "x"\nschedule = ["mon 08:00-25:00"]',
+            "recording[0].schedule[0]: 'mon 08:00-25:00' must have two different times from 00:00 to 24:00",
+        ),
+        (
+            '[[storage]]\nid = "Disk"',
+            "storage[0].id: storage id 'Disk' must be 1 to 32 of a-z, 0-9, '-' and '_', beginning with a letter",
+        ),
+        ('[[storage]]\nid = "a"\n[[storage]]\nid = "a"', "storage[1].id: 'a' is already the id of storage[0]"),
         ("[rtsp]\nsession_timeout = 5", "rtsp.session_timeout: must be from 10 to 3600, not 5"),
         ("[rtsp]\nsession_timeout = 60.0", "rtsp.session_timeout: must be an integer, not 60.0"),
         ("[rtsp]\nmax_connections = true", "rtsp.max_connections: must be an integer, not true"),

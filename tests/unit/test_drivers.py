@@ -43,7 +43,7 @@ def _driver(start: Callable[[], None]) -> type[CameraDriver]:
 def _registry(*entries: EntryPoint, **drivers: type[CameraDriver]) -> Registry:
     registry = Registry((), entries)
     registry.drivers |= drivers
-    registry._owners |= dict.fromkeys(drivers, "mine")
+    registry._owners |= {("driver", name): "mine" for name in drivers}
     return registry
 
 

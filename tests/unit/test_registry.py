@@ -10,6 +10,7 @@ import pytest
 from gateway.registry import PluginState, Registry
 from gateway.sdk.driver import CameraDriver, MediaSink
 from gateway.sdk.hooks import hookimpl
+from gateway.sdk.storage import StorageBackend
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class _Driver(CameraDriver):
 
     async def stream(self, profile: str, sink: MediaSink) -> None:
         raise AssertionError
+
+
+class _Storage(StorageBackend):
+    Settings = _Settings
 
 
 def _plugin(monkeypatch: pytest.MonkeyPatch, name: str, **functions: object) -> EntryPoint:
@@ -45,6 +50,21 @@ def test_a_good_plugin_registers_its_drivers(monkeypatch: pytest.MonkeyPatch) ->
     assert registry.drivers == {"mine": _Driver}
     (status,) = registry.statuses()
     assert (status.state, status.provides) == (PluginState.ENABLED, ("driver mine",))
+
+
+def test_a_plugin_may_register_a_storage_and_a_driver_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = _plugin(
+        monkeypatch,
+        "both",
+        gateway_register_drivers=lambda: {"mine": _Driver},
+        gateway_register_storages=lambda: {"mine": _Storage},
+    )
+    wrong = _plugin(monkeypatch, "wrong", gateway_register_storages=lambda: {"other": _Driver})
+    registry = Registry((), [both, wrong])
+    assert (registry.drivers, registry.storages) == ({"mine": _Driver}, {"mine": _Storage})
+    first, second = registry.statuses()
+    assert first.provides == ("driver mine", "storage mine")
+    assert second.reason == f"storage 'other' is {_Driver!r}, not a subclass of StorageBackend"
 
 
 def test_every_kind_of_breakage_is_named_and_the_rest_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +103,6 @@ def test_every_kind_of_breakage_is_named_and_the_rest_runs(monkeypatch: pytest.M
 
 def test_a_driver_that_fails_later_marks_its_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry((), [_plugin(monkeypatch, "good", gateway_register_drivers=lambda: {"mine": _Driver})])
-    registry.mark("mine", PluginState.CONFIG_ERROR, "no such port 99999")
+    registry.mark("driver", "mine", PluginState.CONFIG_ERROR, "no such port 99999")
     (status,) = registry.statuses()
     assert (status.state, status.reason) == (PluginState.CONFIG_ERROR, "no such port 99999")
