@@ -137,14 +137,16 @@ class Gateway:
 
     async def wait(self, stop: asyncio.Event) -> None:
         """Return when told to stop or to restart. Raises what a part that must not end has ended with."""
-        events = [asyncio.create_task(event.wait()) for event in (stop, self._restart)]
+        told = {asyncio.create_task(event.wait()) for event in (stop, self._restart)}
+        running = {*told, *self._tasks}
         try:
-            done, _ = await asyncio.wait([*events, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+            while told <= running:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
         finally:
-            for event in events:
-                event.cancel()
-        for task in done:
-            task.result()
+            for task in told:
+                task.cancel()
 
     async def _start(self) -> Report:
         config, clock, stack = self._config, self._clock, self._stack

@@ -1,7 +1,7 @@
 """Calls every operation that onvif-python knows of the services announced, with arguments that make sense for it.
 
-Run with the Python of an environment that has onvif-python: onvif_python.py HOST PORT USER PASSWORD MODE; MODE is
-digest or usernametoken.
+Run with the Python of an environment that has onvif-python: onvif_python.py HOST PORT USER PASSWORD MODE [OPERATION…];
+MODE is digest or usernametoken; with operations, as device.GetUsers, only those are called.
 Prints {"device.GetHostname": {"outcome": "ok"}, "media.GetOSD": {"outcome": "ter:NoConfig", "reason": "…"}, …};
 an outcome that is no SOAP fault (a reply the library can't read, a closed connection) begins with "error".
 """
@@ -246,7 +246,7 @@ SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
 }
 
 
-def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str, dict[str, str]]:
+def main(host: str, port: str, user: str, password: str, mode: str, *only: str) -> dict[str, dict[str, str]]:
     warnings.simplefilter("ignore")
     client = ONVIFClient(host, int(port), user, password, http_digest=mode == "digest", cache=CacheMode.NONE)
     device = client.devicemgmt()
@@ -256,12 +256,14 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
         for name, (namespace, accessor) in SERVICES.items()
         if namespace in announced
     }
-    for session in sessions.values():
+    for name, session in sessions.items():
         for operation in session.operations():
-            session.call(operation)
-    for operation in LAST:
-        sessions["device"].call(operation)
-    wait_for_restart(device)
+            if not only or f"{name}.{operation}" in only:
+                session.call(operation)
+    if not only:
+        for operation in LAST:
+            sessions["device"].call(operation)
+        wait_for_restart(device)
     return {
         f"{name}.{operation}": result
         for name, session in sessions.items()
@@ -283,4 +285,4 @@ def wait_for_restart(device: Any) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:6])))
+    print(json.dumps(main(*sys.argv[1:])))
