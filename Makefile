@@ -12,9 +12,8 @@ run: ## Start the gateway with four simulated cameras
 
 test: ## Everything but the benchmarks and the long fuzzing
 	@scripts/setup test
-	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory wheel
-	@$(MAKE) --no-print-directory test-pythons
+	@$(MAKE) --no-print-directory --jobs --output-sync=target check wheel test-pythons
+	@scripts/test-pythons peer $(OTHER_PYTHONS)
 	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest
 
 check: ## The static half: format, lint, types, imports
@@ -33,8 +32,8 @@ e2e: ## The installed program against real cameras and real clients
 	@scripts/setup wheel
 	GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest tests/e2e
 
-test-pythons: ## Unit, service and wire tests on the other Pythons that are installed here
-	@scripts/test-pythons $(OTHER_PYTHONS)
+test-pythons: ## Unit, service and wire tests on the other Pythons that are installed here, without foreign programs
+	@scripts/test-pythons "not peer" $(OTHER_PYTHONS)
 
 wheel: ## Build the wheel, install it with the example driver, and run that driver's tests
 	@scripts/setup wheel
