@@ -39,13 +39,13 @@ def test_without_a_section_every_camera_is_recorded_all_the_time() -> None:
 
 def test_a_section_says_what_when_and_for_how_long() -> None:
     sections = (
-        '[[recording]]\ncamera = "door"\nprofile = "sub"\naudio = false\nmode = "event"\ntopics = ["tns1:A/B"]\nafter = 3\n'
+        '[[recording]]\ncamera = "door"\nprofile = "sub"\naudio = false\nmode = "event"\ntopics = ["t:A"]\nafter = 3\n'
         '[[recording]]\ncamera = "door"\nmode = "schedule"\nschedule = ["mon 08:00-09:30"]\nmax_days = 9\n'
         '[[recording]]\ncamera = "yard"\nmode = "off"\n'
     )
     recordings, jobs = configured_recordings(read(CAMERAS + sections), NAMES)
     assert [recording.token for recording in recordings] == ["Recording_door_sub", "Recording_door", "Recording_yard"]
-    assert jobs[0].trigger == Trigger((), ("tns1:A/B",), 5.0, 3.0)
+    assert jobs[0].trigger == Trigger((), ("t:A",), 5.0, 3.0)
     assert [track.destination for track in jobs[0].sources[0].tracks] == ["VIDEO001", "META001"]
     assert jobs[1].trigger == Trigger((WeeklyPeriod(0, 480, 570),))
     assert recordings[1].retention == Retention(9)
