@@ -1,7 +1,8 @@
-"""The only home of the database: users, what clients have set, the identity and the audit."""
+"""The only home of the database: users, what clients have set, the identity, the audit, and what is recorded where."""
 
 from gateway.db.audit import AuditEntry, AuditLog
+from gateway.db.catalogue import Catalogue
 from gateway.db.database import Database, open_database
 from gateway.db.identity import load_identity
 
-__all__ = ["AuditEntry", "AuditLog", "Database", "load_identity", "open_database"]
+__all__ = ["AuditEntry", "AuditLog", "Catalogue", "Database", "load_identity", "open_database"]

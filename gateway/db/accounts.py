@@ -43,11 +43,11 @@ class AccountStore:
     def _write(self, connection: Connection, changed: Sequence[Account], deleted: Sequence[str]) -> tuple[int, int]:
         for account in changed:
             sealed = self._box.seal(account.password, _identity(account.name))
-            put(connection, ACCOUNTS.c.name, account.name, level=account.level.value, password=sealed)
+            put(connection, ACCOUNTS, {"name": account.name}, level=account.level.value, password=sealed)
         for name in deleted:
             connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.name == name))
         before = _revision(connection)
-        put(connection, SETTINGS.c.key, _REVISION, value=before + 1)
+        put(connection, SETTINGS, {"key": _REVISION}, value=before + 1)
         return before, before + 1
 
     def _read_newer(self, connection: Connection) -> tuple[int, list[Account]] | None:
@@ -55,7 +55,7 @@ class AccountStore:
         return None if revision == self._seen else (revision, self._read(connection))
 
     def _read(self, connection: Connection) -> list[Account]:
-        rows = connection.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.name))
+        rows = sorted(connection.execute(select(ACCOUNTS)), key=lambda row: str(row.name))  # servers sort by language
         return [
             Account(row.name, UserLevel(row.level), self._box.open(row.password, _identity(row.name))) for row in rows
         ]

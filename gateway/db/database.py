@@ -4,14 +4,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import URL, Connection, select
 
 from gateway.db.accounts import AccountStore
 from gateway.db.audit import AuditLog
+from gateway.db.catalogue import Catalogue
+from gateway.db.catalogue_opening import open_catalogue
 from gateway.db.opening import connect, locate, make_directory
-from gateway.db.schema import SETTINGS
+from gateway.db.schema import JOBS, RECEIVERS, RECORDINGS, SETTINGS
 from gateway.db.secrets import SecretBox, load_box
-from gateway.db.stores import ChannelStore, ProfileStore, SettingsStore
+from gateway.db.stores import ChannelStore, HoldStore, ObjectStore, ProfileStore, SettingsStore
 from gateway.db.writer import Writer, put
 from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -23,16 +25,34 @@ _CHECK = "gateway.key_check"
 class Database:
     """An open database. Reads happen while it opens; afterwards nothing blocks."""
 
-    def __init__(self, writer: Writer, box: SecretBox) -> None:
+    def __init__(self, writer: Writer, box: SecretBox, place: tuple[URL, str]) -> None:
         self._writer = writer
+        self._place = place
+        self._catalogue: Catalogue | None = None
         self.accounts = AccountStore(writer, box)
         self.channels = ChannelStore(writer)
         self.profiles = ProfileStore(writer)
         self.settings = SettingsStore(writer)
         self.audit = AuditLog(writer)
+        self.recordings = ObjectStore(writer, RECORDINGS)
+        self.jobs = ObjectStore(writer, JOBS)
+        self.receivers = ObjectStore(writer, RECEIVERS)
+        self.holds = HoldStore(writer)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue, opened when it is first asked for: commands that don't need it leave it alone.
+
+        Raises GatewayError.
+        """
+        if self._catalogue is None:
+            self._catalogue = open_catalogue(*self._place, self.settings, self.holds)
+        return self._catalogue
 
     def close(self) -> None:
-        """Finish every write and close the file; blocks for milliseconds. Closing twice does nothing."""
+        """Finish every write and close the files; blocks for milliseconds. Closing twice does nothing."""
+        if self._catalogue is not None:
+            self._catalogue.close()
         self._writer.close()
 
 
@@ -51,7 +71,7 @@ def open_database(directory: Path, url: str = "", environment: Mapping[str, str]
         raise
     writer = Writer(connection, name)
     try:
-        return Database(writer, box)
+        return Database(writer, box, (location, name))
     except BaseException:
         writer.close()
         raise
@@ -62,7 +82,7 @@ def _open_box(connection: Connection, name: str, directory: Path, environment: M
         check = connection.execute(select(SETTINGS.c.value).where(SETTINGS.c.key == _CHECK)).scalar()
         box = load_box(directory, environment, create=check is None)
         if check is None:
-            put(connection, SETTINGS.c.key, _CHECK, value=box.seal(Secret(_CHECK), _CHECK).hex())
+            put(connection, SETTINGS, {"key": _CHECK}, value=box.seal(Secret(_CHECK), _CHECK).hex())
         elif not box.is_key_of(bytes.fromhex(str(check)), _CHECK):
             message = f"{str(box.source)!r} is not the key that the database {name!r} was encrypted with"
             raise GatewayError(ErrorKind.UNAVAILABLE, f"{message}; bring the right one back from a backup")

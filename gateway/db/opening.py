@@ -1,25 +1,47 @@
-"""Opens the database: the data directory, SQLite's settings, and the migrations."""
+"""Opens databases: the data directory, where the database is, and the migrations."""
 
 import os
-import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, MetaData, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
-from gateway.db.writer import damaged, failure
+from gateway.db import catalogue_schema, schema
+from gateway.db.engines import check, make_engine
+from gateway.db.writer import failure
 from gateway.domain.errors import ErrorKind, GatewayError
 
 FILE = "gateway.db"
-HEAD = "0001"
-"""The newest migration; Alembic is not even loaded when the database is at it."""
-
-BUSY_SECONDS = 5.0
-"""How long a lock of another process, such as the command `gateway users`, is waited for."""
+CATALOGUE_FILE = "catalogue.db"
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MODE = 0o700
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A set of tables and the migrations that lead to it."""
+
+    head: str
+    """The newest migration; Alembic is not even loaded when the database is at it."""
+    folder: str
+    version_table: str
+    metadata: MetaData
+    checked: tuple[str, ...] = ()
+    """Tables that are looked through at every start; none: all."""
+
+
+MAIN = History("0002", "versions", "alembic_version", schema.METADATA)
+CATALOGUE = History(
+    "0001",
+    "catalogue_versions",
+    "catalogue_version",
+    catalogue_schema.METADATA,
+    # Not the segments: looking through gigabytes takes minutes.
+    tuple(table.name for table in catalogue_schema.METADATA.sorted_tables if table is not catalogue_schema.SEGMENTS),
+)
 
 
 def make_directory(directory: Path) -> None:
@@ -39,35 +61,60 @@ def locate(directory: Path, url: str) -> tuple[URL, str]:
     try:
         parsed = make_url(url)
     except ArgumentError:
+        shown = "" if "@" in url else f" {url!r}"  # what can't be parsed may have a password anywhere
         raise GatewayError(
-            ErrorKind.INVALID, f"database.url {url!r} is not a URL such as 'sqlite:////srv/gateway.db'"
+            ErrorKind.INVALID,
+            f"database.url{shown} is not a URL such as 'sqlite:////srv/gateway.db' or 'postgresql://user@host/name'",
         ) from None
+    shown = parsed.set(query={}).render_as_string(hide_password=True)
+    if driver := _DRIVERS.get(parsed.drivername):
+        return parsed.set(drivername=driver), shown
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        shown = parsed.render_as_string(hide_password=True)
-        raise GatewayError(ErrorKind.UNSUPPORTED, f"database.url {shown!r} is not the file of an SQLite database")
+        message = f"database.url {shown!r} is neither the file of an SQLite database nor one of PostgreSQL"
+        raise GatewayError(ErrorKind.UNSUPPORTED, message)
     return parsed, parsed.database
 
 
-def connect(url: URL, name: str) -> Connection:
+def locate_catalogue(url: URL, name: str) -> tuple[URL, str]:
+    """Return where the catalogue of a database is: in a file beside it, or in the same database of a server."""
+    if url.get_backend_name() != "sqlite":
+        return url, name
+    path = Path(name)
+    beside = path.with_name(CATALOGUE_FILE if path.name == FILE else f"{path.stem}-{CATALOGUE_FILE}")
+    return url.set(database=str(beside)), str(beside)
+
+
+def connect(url: URL, name: str, history: History = MAIN) -> Connection:
     """Return a connection to a checked database with all migrations applied. Raises GatewayError."""
-    _make_private(Path(name))
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-    _configure(engine)
-    try:
-        connection = engine.connect()
-    except SQLAlchemyError as error:
-        raise failure(name, error) from error
+    if url.get_backend_name() == "sqlite":
+        _make_private(Path(name))
+    connection = _open(url, name, readonly=False)
     try:
         with connection.begin():
-            _check(connection, name)
-            if _revision(connection) != HEAD:
-                _migrate(connection, name)
+            check(connection, name, _present(connection, history))
+            if _revision(connection, history) != history.head:
+                _migrate(connection, name, history)
     except BaseException as error:
         connection.close()
         if isinstance(error, SQLAlchemyError):
             raise failure(name, error) from error
         raise
     return connection
+
+
+def connect_reader(url: URL, name: str) -> Connection:
+    """Return one more connection, which can't write and waits for no writer. Raises GatewayError."""
+    return _open(url, name, readonly=True)
+
+
+def _open(url: URL, name: str, *, readonly: bool) -> Connection:
+    try:
+        return make_engine(url, readonly=readonly).connect()
+    except ModuleNotFoundError as error:
+        message = f"the database {name!r} needs the extra 'postgresql' of the package: {error}"
+        raise GatewayError(ErrorKind.UNAVAILABLE, message) from None
+    except SQLAlchemyError as error:
+        raise failure(name, error) from error
 
 
 def _make_private(path: Path) -> None:
@@ -79,37 +126,27 @@ def _make_private(path: Path) -> None:
         raise GatewayError(ErrorKind.UNAVAILABLE, message) from error
 
 
-def _configure(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def _connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin below, so that migrations are atomic too
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _present(connection: Connection, history: History) -> tuple[str, ...]:
+    known = set(inspect(connection).get_table_names())
+    return tuple(name for name in history.checked if name in known)
 
 
-def _check(connection: Connection, name: str) -> None:
-    finding = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-    if finding != "ok":
-        raise damaged(name, str(finding).splitlines()[0])
+def _revision(connection: Connection, history: History) -> str | None:
+    if not inspect(connection).has_table(history.version_table):
+        return None
+    return str(connection.exec_driver_sql(f"SELECT version_num FROM {history.version_table}").scalar())  # noqa: S608
 
 
-def _revision(connection: Connection) -> str | None:
-    found = connection.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").scalar()
-    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if found else None
-
-
-def _migrate(connection: Connection, name: str) -> None:
+def _migrate(connection: Connection, name: str, history: History) -> None:
     from alembic import command  # noqa: PLC0415 - a third of a second that only a first start should spend
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    config.set_main_option("path_separator", "newline")
+    for option, path in (("script_location", _MIGRATIONS), ("version_locations", _MIGRATIONS / history.folder)):
+        config.set_main_option(option, str(path).replace("%", "%%"))
+    config.attributes.update(connection=connection, metadata=history.metadata, version_table=history.version_table)
     try:
         command.upgrade(config, "head")
     except CommandError as error:

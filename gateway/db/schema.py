@@ -19,13 +19,21 @@ CHANNELS = Table(
     Column("description", JSON, nullable=False),
 )
 
-PROFILES = Table(
-    "profiles",
-    METADATA,
-    Column("id", Integer, primary_key=True),  # the order in which they were made
-    Column("token", String(255), nullable=False, unique=True),
-    Column("record", JSON, nullable=False),
-)
+
+def _objects(name: str) -> Table:
+    return Table(
+        name,
+        METADATA,
+        Column("id", Integer, primary_key=True),  # the order in which they were made
+        Column("token", String(255), nullable=False, unique=True),
+        Column("record", JSON, nullable=False),
+    )
+
+
+PROFILES = _objects("profiles")
+RECORDINGS = _objects("recordings")
+JOBS = _objects("jobs")
+RECEIVERS = _objects("receivers")
 
 SETTINGS = Table(
     "settings",
@@ -43,4 +51,15 @@ AUDIT = Table(
     Column("address", String(64), nullable=False),
     Column("action", String(64), nullable=False),
     Column("detail", Text, nullable=False),
+)
+
+HOLDS = Table(
+    "holds",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("recording", String(255), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", String(64), nullable=False),
 )

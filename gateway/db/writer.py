@@ -4,12 +4,12 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Table, insert, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Table, insert, update
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.domain.errors import ErrorKind, GatewayError
 
@@ -40,7 +40,7 @@ class Writer:
     def now(self, work: Work[T]) -> T:
         """Do work in this thread: for the start, before anything else is waiting. Raises GatewayError."""
         try:
-            return self._submit(work).result(DEADLINE)
+            return self.submit(work).result(DEADLINE)
         except TimeoutError:
             raise self._late() from None
 
@@ -48,14 +48,14 @@ class Writer:
         """Do work and return what it returns. Raises GatewayError, of kind UNAVAILABLE past the deadline."""
         try:
             async with asyncio.timeout(DEADLINE):
-                return await asyncio.wrap_future(self._submit(work))
+                return await asyncio.wrap_future(self.submit(work))
         except TimeoutError:
             raise self._late() from None
 
     def post(self, work: Work[None]) -> None:
         """Have work done later; a failure is logged."""
         try:
-            self._submit(work).add_done_callback(_log_failure)
+            self.submit(work).add_done_callback(_log_failure)
         except GatewayError as error:
             _log.error("%s", error.message)
 
@@ -67,11 +67,8 @@ class Writer:
         self._jobs.put(None, timeout=DEADLINE)
         self._thread.join(DEADLINE)
 
-    def _late(self) -> GatewayError:
-        message = f"the database {self._name!r} did not answer within {DEADLINE:g} s"
-        return GatewayError(ErrorKind.UNAVAILABLE, message)
-
-    def _submit(self, work: Work[T]) -> "Future[T]":
+    def submit(self, work: Work[T]) -> "Future[T]":
+        """Have work done later, and its result put into a future. Raises GatewayError when there is too much to do."""
         future: Future[T] = Future()
         try:
             if self._closed:
@@ -82,14 +79,17 @@ class Writer:
             raise GatewayError(ErrorKind.LIMIT, message) from None
         return future
 
+    def _late(self) -> GatewayError:
+        message = f"the database {self._name!r} did not answer within {DEADLINE:g} s"
+        return GatewayError(ErrorKind.UNAVAILABLE, message)
+
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             work, future = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                with self._connection.begin():
-                    result = work(self._connection)
+                result = self._do(work)
             except SQLAlchemyError as error:
                 future.set_exception(failure(self._name, error))
             except Exception as error:  # noqa: BLE001 - the caller gets it; the thread lives on
@@ -98,29 +98,46 @@ class Writer:
                 future.set_result(result)
         self._connection.close()
 
+    def _do(self, work: Work[T]) -> T:
+        """Do work in a transaction; once more when a server was lost on the way there, but not after its commit."""
+        for last in (False, True):
+            with self._connection.begin() as transaction:
+                try:
+                    result = work(self._connection)
+                except DBAPIError as error:
+                    if last or not error.connection_invalidated:
+                        raise
+                    transaction.rollback()
+                    continue
+            return result
+        raise AssertionError  # the second round returns or raises
 
-def put(connection: Connection, key: Column[Any], value: object, /, **others: object) -> None:
+
+def put(connection: Connection, table: Table, key: Mapping[str, object], **others: object) -> None:
     """Write the row with this key, new or in place of the old one."""
-    table = key.table
-    assert isinstance(table, Table)  # noqa: S101 - a column of gateway.db.schema
-    if connection.execute(update(table).where(key == value).values(others)).rowcount == 0:
-        connection.execute(insert(table).values({key.name: value, **others}))
+    row = [table.c[name] == value for name, value in key.items()]
+    if connection.execute(update(table).where(*row).values(others)).rowcount == 0:
+        connection.execute(insert(table).values({**key, **others}))
 
 
 def failure(name: str, error: SQLAlchemyError) -> GatewayError:
     """Return what a database error means to an operator."""
     cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-    if "locked" in cause or "busy" in cause:
+    if any(word in cause for word in ("locked", "busy", "lock timeout")):
         return GatewayError(ErrorKind.UNAVAILABLE, f"the database {name!r} is locked by another process")
     if "malformed" in cause or "not a database" in cause:
         return damaged(name, cause)
     return GatewayError(ErrorKind.UNAVAILABLE, f"the database {name!r} can't be used: {cause}")
 
 
-def damaged(name: str, how: str) -> GatewayError:
+class DamagedError(GatewayError):
+    """A database is no database any more."""
+
+
+def damaged(name: str, how: str) -> DamagedError:
     """Return the error of a database that is no database any more."""
     message = f"the database {name!r} is damaged ({how}); bring it back from a backup, or move it away to start anew"
-    return GatewayError(ErrorKind.UNAVAILABLE, message)
+    return DamagedError(ErrorKind.UNAVAILABLE, message)
 
 
 def _log_failure(future: "Future[None]") -> None:

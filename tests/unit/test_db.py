@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection
 
-from gateway.db import AuditEntry, Database, audit, load_identity, open_database, opening, schema, writer
+from gateway.db import AuditEntry, Database, audit, engines, load_identity, open_database, opening, schema, writer
 from gateway.db.identity import first_mac
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -25,6 +25,9 @@ from gateway.domain.media import (
 from gateway.services.accounts import Accounts
 
 ADMIN = Account("root", UserLevel.ADMINISTRATOR, Secret("Correct-Horse-9"))
+NO_URL = "is not a URL such as 'sqlite:////srv/gateway.db' or 'postgresql://user@host/name'"
+OTHER_URL = "is neither the file of an SQLite database nor one of PostgreSQL"
+NO_SERVER = 'connection failed: connection to server at "127.0.0.1", port 1 failed: Connection refused'
 VMS = Account("vms", UserLevel.OPERATOR, Secret("Bätteries-Stäple"))
 
 
@@ -158,7 +161,7 @@ class TestSchema:
 
     def test_head_is_the_newest_migration(self) -> None:
         names = sorted((Path(opening.__file__).parent / "migrations/versions").glob("v*.py"))
-        assert names[-1].name.startswith(f"v{opening.HEAD}_")
+        assert names[-1].name.startswith(f"v{opening.MAIN.head}_")
 
     def test_a_database_of_a_newer_gateway_is_refused(self, tmp_path: Path) -> None:
         open_here(tmp_path).close()
@@ -197,7 +200,7 @@ class TestBroken:
 
     def test_locked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         open_here(tmp_path).close()
-        monkeypatch.setattr(opening, "BUSY_SECONDS", 0.05)
+        monkeypatch.setattr(engines, "BUSY_SECONDS", 0.05)
         holder = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         assert refusal(tmp_path) == f"the database '{tmp_path}/gateway.db' is locked by another process"
@@ -214,11 +217,13 @@ class TestBroken:
     @pytest.mark.parametrize(
         ("url", "message"),
         [
-            ("nonsense", "database.url 'nonsense' is not a URL such as 'sqlite:////srv/gateway.db'"),
-            ("sqlite://", "database.url 'sqlite://' is not the file of an SQLite database"),
+            ("nonsense", f"database.url 'nonsense' {NO_URL}"),
+            ("postgresql:/me:hunter2@db", f"database.url {NO_URL}"),
+            ("sqlite://", f"database.url 'sqlite://' {OTHER_URL}"),
+            ("mysql://me:hunter2@db/gateway?password=hunter2", f"database.url 'mysql://me:***@db/gateway' {OTHER_URL}"),
             (
-                "postgresql://me:hunter2@db/gateway",
-                "database.url 'postgresql://me:***@db/gateway' is not the file of an SQLite database",
+                "postgresql://me:hunter2@127.0.0.1:1/gateway?passfile=hunter2",
+                f"the database 'postgresql://me:***@127.0.0.1:1/gateway' can't be used: {NO_SERVER}",
             ),
         ],
     )

@@ -2,11 +2,12 @@
 
 from alembic import context
 
-from gateway.db.schema import METADATA
+_attributes = context.config.attributes
 
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    connection=_attributes["connection"],
+    target_metadata=_attributes["metadata"],
+    version_table=_attributes["version_table"],
     render_as_batch=True,  # SQLite can't alter a column in place
 )
 context.run_migrations()

@@ -1,0 +1,85 @@
+"""Gap-free stretches, kept as segments come and go.
+
+A stretch is a longest chain of closed segments of one run in which each begins no later than the others have ended, but
+for `JOINT_NS`. A run is one stretch until a segment is lost from the middle of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from gateway.db.catalogue_schema import RUNS, SEGMENTS
+from gateway.db.catalogue_times import JOINT_NS, chained
+from gateway.domain.recording import Span
+
+
+def add_runs(connection: Connection, recording: int, rows: Iterable[Any]) -> None:
+    """Take new segments into their runs; they come in order of their starts."""
+    for run_ns, spans in _by_run(rows).items():
+        for piece in chained(spans):
+            near = Span(piece.start_ns - JOINT_NS, piece.end_ns + JOINT_NS)
+            joined = [piece, *_take_out(connection, recording, run_ns, near)]
+            start_ns, end_ns = min(each.start_ns for each in joined), max(each.end_ns for each in joined)
+            _put_in(connection, recording, run_ns, [Span(start_ns, end_ns)])
+
+
+def remove_runs(connection: Connection, recording: int, rows: Iterable[Any], reach: int) -> None:
+    """Take segments that are gone out of their runs; none was longer than `reach`."""
+    for run_ns, spans in _by_run(rows).items():
+        hull = Span(spans[0].start_ns, max(span.end_ns for span in spans))
+        touched = _take_out(connection, recording, run_ns, hull)
+        window = Span(
+            max(touched[0].start_ns, hull.start_ns - JOINT_NS - reach), min(touched[-1].end_ns, hull.end_ns + JOINT_NS)
+        )
+        left = list(chained(_spans(connection, recording, run_ns, window)))
+        _put_in(connection, recording, run_ns, _whole(left, touched, hull))
+
+
+def _whole(pieces: list[Span], touched: Sequence[Span], hull: Span) -> list[Span]:
+    """Give the outer pieces of what is left the ends that lie outside of what was looked at."""
+    if pieces and touched[0].start_ns < hull.start_ns:
+        pieces[0] = Span(touched[0].start_ns, pieces[0].end_ns)
+    if pieces and touched[-1].end_ns > hull.end_ns:
+        pieces[-1] = Span(pieces[-1].start_ns, touched[-1].end_ns)
+    return pieces
+
+
+def _by_run(rows: Iterable[Any]) -> dict[int, list[Span]]:
+    runs: dict[int, list[Span]] = defaultdict(list)
+    for row in rows:
+        runs[row.run_ns].append(Span(row.start_ns, row.end_ns))
+    return runs
+
+
+def _spans(connection: Connection, recording: int, run_ns: int, window: Span) -> list[Span]:
+    """Return the closed segments of a run that start in a window."""
+    query = select(SEGMENTS.c.start_ns, SEGMENTS.c.end_ns).where(
+        SEGMENTS.c.recording == recording,
+        SEGMENTS.c.closed,
+        SEGMENTS.c.run_ns == run_ns,
+        SEGMENTS.c.start_ns.between(window.start_ns, window.end_ns),
+    )
+    return [Span(*row) for row in connection.execute(query.order_by(SEGMENTS.c.start_ns))]
+
+
+def _take_out(connection: Connection, recording: int, run_ns: int, span: Span) -> list[Span]:
+    """Delete the stretches of a run that touch a span, and return them in order."""
+    touching = (
+        RUNS.c.recording == recording,
+        RUNS.c.run_ns == run_ns,
+        RUNS.c.start_ns <= span.end_ns,
+        RUNS.c.end_ns >= span.start_ns,
+    )
+    rows = connection.execute(select(RUNS.c.start_ns, RUNS.c.end_ns).where(*touching).order_by(RUNS.c.start_ns)).all()
+    if rows:
+        connection.execute(delete(RUNS).where(*touching))
+    return [Span(*row) for row in rows]
+
+
+def _put_in(connection: Connection, recording: int, run_ns: int, spans: Iterable[Span]) -> None:
+    for span in spans:
+        connection.execute(
+            insert(RUNS).values(recording=recording, run_ns=run_ns, start_ns=span.start_ns, end_ns=span.end_ns)
+        )

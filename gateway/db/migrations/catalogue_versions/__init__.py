@@ -1,0 +1,1 @@
+"""The catalogue's own migrations, one module each, in order."""

@@ -1,0 +1,317 @@
+"""The catalogue: what was added is found again, and what is derived from it is what a plain look at it gives."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from gateway.db import Catalogue, Database, catalogue_index, open_database, opening
+from gateway.db.catalogue_queries import Queries
+from gateway.db.catalogue_times import DAY_NS, JOINT_NS, MINUTE_NS
+from gateway.domain.recording import Extent, Fragment, Segment, Span, TrackExtent
+
+SECOND = 1_000_000_000
+NOON = 19_700 * DAY_NS + DAY_NS // 2
+FOREVER = Span(0, (1 << 63) - 1)
+VIDEO, AUDIO = "VIDEO001", "AUDIO001"
+
+
+def segment(
+    start_ns: int,
+    seconds: float = 60,
+    *,
+    recording: str = "Recording_door",
+    run_ns: int = NOON,
+    storage: str = "disk1",
+    tracks: tuple[str, ...] = (VIDEO, AUDIO),
+    size: int = 1000,
+    closed: bool = True,
+) -> Segment:
+    start = datetime.fromtimestamp(start_ns // SECOND, UTC)
+    name = f"{recording}/{start:%Y-%m-%d/%H-%M-%S}.{start_ns % SECOND // 1_000_000:03}Z.mp4"
+    end_ns = start_ns + round(seconds * SECOND)
+    return Segment(recording, start_ns, end_ns, run_ns, storage, name, size, tracks, (), closed)
+
+
+def minute(number: int, **others: object) -> Segment:
+    return segment(NOON + number * MINUTE_NS, **others)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(tmp_path, environment={})
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def catalogue(database: Database) -> Catalogue:
+    return database.catalogue
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    connection = opening.connect(*opening.locate(tmp_path, ""), opening.CATALOGUE)
+    yield connection
+    connection.close()
+
+
+async def starts(catalogue: Catalogue, span: Span, **others: object) -> list[int]:
+    found = await catalogue.segments("Recording_door", span, **others)  # type: ignore[arg-type]
+    return [(each.start_ns - NOON) // MINUTE_NS for each in found]
+
+
+async def test_a_segment_comes_back_as_it_was(catalogue: Catalogue) -> None:
+    fragments = (
+        Fragment(1200, 900, NOON + 5, NOON + 2 * SECOND, 7),
+        Fragment(2107, 700, NOON + 2 * SECOND, NOON + 4 * SECOND),
+    )
+    usual = replace(minute(0), fragments=fragments)
+    odd = replace(minute(1, recording="Recording_door"), name="elsewhere.mp4", origin="camera's card", fragments=())
+    catalogue.add(usual)
+    catalogue.add(odd)
+    assert await catalogue.segments("Recording_door", FOREVER) == [usual, odd]
+    assert await catalogue.segments("Recording_gate", FOREVER) == []
+    catalogue.add(replace(usual, size=5, end_ns=usual.end_ns + 1))
+    assert await catalogue.segments("Recording_door", FOREVER, limit=1) == [
+        replace(usual, size=5, end_ns=usual.end_ns + 1)
+    ]
+    assert await catalogue.usage() == {("Recording_door", "disk1"): 1005}
+
+
+async def test_order_limit_and_overlap(catalogue: Catalogue) -> None:
+    await catalogue.add_all([minute(number) for number in (2, 0, 1, 3)])
+    assert await starts(catalogue, FOREVER) == [0, 1, 2, 3]
+    assert await starts(catalogue, FOREVER, descending=True, limit=2) == [3, 2]
+    moment = NOON + MINUTE_NS
+    assert await starts(catalogue, Span(moment, moment + 1)) == [1]
+    assert await starts(catalogue, Span(moment - 1, moment)) == [0]
+    assert await starts(catalogue, Span(moment - 1, moment + 1)) == [0, 1]
+    assert await starts(catalogue, Span(NOON + 10 * SECOND, NOON + 20 * SECOND)) == [0]
+    assert await starts(catalogue, Span(NOON - 60 * SECOND, NOON)) == []
+
+
+async def test_a_clock_that_stepped_back(catalogue: Catalogue) -> None:
+    before, after = minute(0, seconds=90), segment(NOON + 5 * SECOND, 10, run_ns=NOON + 5 * SECOND)
+    await catalogue.add_all([before, after])
+    assert await catalogue.segments("Recording_door", Span(NOON + 80 * SECOND, NOON + 81 * SECOND)) == [before]
+    assert await catalogue.segments("Recording_door", Span(NOON + 6 * SECOND, NOON + 7 * SECOND)) == [before, after]
+    assert await catalogue.runs("Recording_door", FOREVER) == [before.span, after.span]
+    extent = await catalogue.extent("Recording_door")
+    assert extent is not None
+    assert extent.span == before.span
+
+
+async def test_what_a_crash_left_open_is_found(tmp_path: Path) -> None:
+    database = open_database(tmp_path, environment={})
+    database.catalogue.add(minute(0))
+    database.catalogue.add(minute(1, closed=False))
+    assert await starts(database.catalogue, FOREVER) == [0]
+    assert await database.catalogue.usage() == {("Recording_door", "disk1"): 1000}
+    database.close()
+    database = open_database(tmp_path, environment={})
+    assert database.catalogue.fault == ""
+    assert await database.catalogue.open_segments() == [minute(1, closed=False)]
+    database.catalogue.add(minute(1))
+    assert await database.catalogue.open_segments() == []
+    assert await database.catalogue.runs("Recording_door", FOREVER) == [Span(NOON, NOON + 2 * MINUTE_NS)]
+    database.close()
+
+
+async def test_runs(catalogue: Catalogue) -> None:
+    later = NOON + 20 * MINUTE_NS
+    await catalogue.add_all([minute(number) for number in range(10)])
+    await catalogue.add_all([minute(number, run_ns=later) for number in range(20, 23)])
+    assert await catalogue.runs("Recording_door", FOREVER) == [
+        Span(NOON, NOON + 10 * MINUTE_NS),
+        Span(later, NOON + 23 * MINUTE_NS),
+    ]
+    assert await catalogue.runs("Recording_door", Span(NOON + 1, NOON + 2)) == [Span(NOON, NOON + 10 * MINUTE_NS)]
+    assert await catalogue.runs("Recording_door", Span(NOON + 10 * MINUTE_NS, later)) == []
+    await catalogue.remove([minute(0), minute(1), minute(5)])
+    assert await catalogue.runs("Recording_door", Span(NOON, later)) == [
+        Span(NOON + 2 * MINUTE_NS, NOON + 5 * MINUTE_NS),
+        Span(NOON + 6 * MINUTE_NS, NOON + 10 * MINUTE_NS),
+    ]
+    await catalogue.add_all([minute(5)])
+    assert await catalogue.runs("Recording_door", Span(NOON, later)) == [
+        Span(NOON + 2 * MINUTE_NS, NOON + 10 * MINUTE_NS)
+    ]
+
+
+async def test_days(catalogue: Catalogue) -> None:
+    midnight = NOON + DAY_NS // 2
+    await catalogue.add_all([segment(midnight - 30 * SECOND), segment(midnight + 90 * SECOND)])
+    days = await catalogue.days("Recording_door", date(2023, 12, 9), date(2023, 12, 10))
+    assert {day: (len(bits), int.from_bytes(bits, "little")) for day, bits in days.items()} == {
+        date(2023, 12, 9): (180, 1 << 1439),
+        date(2023, 12, 10): (180, 0b111),
+    }
+    assert list(await catalogue.days("Recording_door", date(2023, 12, 10), date(2024, 1, 10))) == [date(2023, 12, 10)]
+
+
+async def test_extents_of_tracks_that_came_and_went(catalogue: Catalogue) -> None:
+    silent = (VIDEO,)
+    day = 1440
+    await catalogue.add_all(
+        [
+            *(minute(0, tracks=silent), minute(day), minute(2 * day), minute(5 * day, tracks=silent)),
+            minute(0, recording="Recording_gate", size=5, tracks=silent),
+        ]
+    )
+    extent = await catalogue.extent("Recording_door")
+    assert extent == Extent(
+        Span(NOON, NOON + 5 * DAY_NS + MINUTE_NS),
+        (
+            TrackExtent(AUDIO, Span(NOON + DAY_NS, NOON + 2 * DAY_NS + MINUTE_NS)),
+            TrackExtent(VIDEO, Span(NOON, NOON + 5 * DAY_NS + MINUTE_NS)),
+        ),
+        4000,
+    )
+    gate = Span(NOON, NOON + MINUTE_NS)
+    assert await catalogue.extents() == {
+        "Recording_door": extent,
+        "Recording_gate": Extent(gate, (TrackExtent(VIDEO, gate),), 5),
+    }
+    await catalogue.remove([minute(0, recording="Recording_gate")])
+    assert await catalogue.extent("Recording_gate") is None
+    assert list(await catalogue.extents()) == ["Recording_door"]
+
+
+async def test_the_oldest_of_a_storage(catalogue: Catalogue) -> None:
+    gate = minute(1, recording="Recording_gate", storage="disk2")
+    other = minute(4000, storage="disk2")
+    doors = [minute(number) for number in (0, 2, 3)]
+    await catalogue.add_all([*doors, other, gate, minute(-1, closed=False)])
+    assert await catalogue.oldest(limit=3) == [doors[0], gate, doors[1]]
+    assert await catalogue.oldest(storage="disk2", limit=3) == [gate, other]
+    assert await catalogue.oldest(recording="Recording_door", storage="disk2", limit=3) == [other]
+    assert await catalogue.oldest(recording="Recording_door", limit=1) == doors[:1]
+    assert await catalogue.oldest(storage="disk3", limit=1) == []
+    assert await catalogue.oldest(recording="none", limit=1) == []
+
+
+async def test_impossible_segments_are_left_out(catalogue: Catalogue, caplog: pytest.LogCaptureFixture) -> None:
+    await catalogue.add_all([replace(minute(0), end_ns=NOON - 1), minute(1, seconds=100_000), minute(2)])
+    assert await starts(catalogue, FOREVER) == [2]
+    assert (
+        "the segment 'Recording_door/2023-12-09/12-00-00.000Z.mp4' is not catalogued: "
+        "it ends before its start or a day after it" in caplog.text
+    )
+
+
+@dataclass
+class Plain:
+    """What the catalogue should know, found out the slow way."""
+
+    segments: dict[tuple[str, int], Segment] = field(default_factory=dict)
+
+    def closed(self, recording: str) -> list[Segment]:
+        found = [each for each in self.segments.values() if each.closed and each.recording == recording]
+        return sorted(found, key=lambda each: each.start_ns)
+
+    def runs(self, recording: str) -> list[Span]:
+        found: list[tuple[int, int, int]] = []
+        for run_ns in {each.run_ns for each in self.closed(recording)}:
+            chain: list[Segment] = []
+            for each in [*(each for each in self.closed(recording) if each.run_ns == run_ns), None]:
+                if chain and (each is None or each.start_ns > max(one.end_ns for one in chain) + JOINT_NS):
+                    found.append((chain[0].start_ns, max(one.end_ns for one in chain), run_ns))
+                    chain = []
+                if each is not None:
+                    chain.append(each)
+        return [Span(start_ns, end_ns) for start_ns, end_ns, _run in sorted(found)]
+
+    def minutes(self, recording: str) -> set[int]:
+        return {
+            number
+            for each in self.closed(recording)
+            for number in range(each.start_ns // MINUTE_NS, max(each.start_ns, each.end_ns - 1) // MINUTE_NS + 1)
+        }
+
+    def extent(self, recording: str) -> Extent | None:
+        if not (found := self.closed(recording)):
+            return None
+        tracks = [
+            TrackExtent(track, _hull([each for each in found if track in each.tracks]))
+            for track in sorted({track for each in found for track in each.tracks})
+        ]
+        return Extent(_hull(found), tuple(tracks), sum(each.size for each in found))
+
+    def usage(self) -> dict[tuple[str, str], int]:
+        usage: dict[tuple[str, str], int] = {}
+        for each in self.segments.values():
+            if each.closed:
+                usage[each.recording, each.storage] = usage.get((each.recording, each.storage), 0) + each.size
+        return usage
+
+
+def _hull(segments: list[Segment]) -> Span:
+    return Span(min(each.start_ns for each in segments), max(each.end_ns for each in segments))
+
+
+STEPS = st.lists(
+    st.lists(
+        st.builds(
+            segment,
+            st.integers(0, 40).map(lambda number: NOON + DAY_NS // 2 - 20 * 30 * SECOND + number * 30 * SECOND),
+            st.sampled_from([0, 1, 28, 30, 60, 150]),
+            recording=st.sampled_from(["Recording_door", "Recording_gate"]),
+            run_ns=st.sampled_from([0, 1]),
+            storage=st.sampled_from(["disk1", "disk2"]),
+            tracks=st.sampled_from([(), (VIDEO,), (AUDIO,), (VIDEO, AUDIO)]),
+            size=st.integers(1, 9),
+            closed=st.sampled_from([True, True, True, False]),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, removals=st.lists(st.integers(0, 5)))
+def test_what_is_derived_follows_from_the_segments(
+    connection: Connection, steps: list[list[Segment]], removals: list[int]
+) -> None:
+    plain, queries = Plain(), Queries()
+    with connection.begin() as transaction:
+        for number, batch in enumerate(steps):
+            catalogue_index.add(connection, batch)
+            plain.segments |= {(each.recording, each.start_ns): each for each in batch}
+            if number < len(removals):
+                known = list(plain.segments.values())
+                gone = known[removals[number] :: 3]
+                catalogue_index.remove(connection, gone)
+                for each in gone:
+                    del plain.segments[each.recording, each.start_ns]
+            compare(connection, queries, plain)
+        catalogue_index.remove(connection, list(plain.segments.values()))
+        compare(connection, queries, Plain())
+        transaction.rollback()
+
+
+def compare(connection: Connection, queries: Queries, plain: Plain) -> None:
+    always = Span(-1, FOREVER.end_ns)
+    assert queries.usage(connection) == plain.usage()
+    for recording in ("Recording_door", "Recording_gate"):
+        found = queries.segments(connection, recording, always, 100, descending=False)
+        assert [(each.start_ns, set(each.tracks)) for each in found] == [
+            (each.start_ns, set(each.tracks)) for each in plain.closed(recording)
+        ]
+        assert queries.runs(connection, recording, always) == plain.runs(recording)
+        assert queries.extents(connection, recording).get(recording) == plain.extent(recording)
+        days = queries.days(connection, recording, date(2023, 12, 1), date(2023, 12, 20))
+        assert {
+            (day - date(1970, 1, 1)).days * 1440 + number
+            for day, bits in days.items()
+            for number in range(1440)
+            if bits[number // 8] >> number % 8 & 1
+        } == plain.minutes(recording)
