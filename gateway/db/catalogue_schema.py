@@ -59,7 +59,7 @@ DAYS = Table(
     "days",
     METADATA,
     Column("recording", Integer, primary_key=True),
-    Column("day", Integer, primary_key=True),  # since the epoch, UTC
+    Column("day", BigInteger, primary_key=True),  # since the epoch, UTC
     Column("minutes", LargeBinary, nullable=False),  # bit 0 of byte 0 is the first minute
     Column("tracks", BigInteger, nullable=False),  # of the segments that start on this day
     sqlite_with_rowid=False,
@@ -70,7 +70,7 @@ USAGE = Table(
     METADATA,
     Column("recording", Integer, primary_key=True),
     Column("storage", Integer, primary_key=True),
-    Column("day", Integer, primary_key=True),  # that the segments start on
+    Column("day", BigInteger, primary_key=True),  # that the segments start on
     Column("size", BigInteger, nullable=False),
     Column("segments", Integer, nullable=False),
     sqlite_with_rowid=False,

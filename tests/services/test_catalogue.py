@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import postgres_kit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,9 +43,15 @@ def minute(number: int, **others: object) -> Segment:
     return segment(NOON + number * MINUTE_NS, **others)  # type: ignore[arg-type]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Return where the catalogue is: in the data directory, or in a new database of a real server."""
+    return "" if request.param == "sqlite" else postgres_kit.new_database()
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = open_database(tmp_path, environment={})
+def database(tmp_path: Path, url: str) -> Iterator[Database]:
+    database = open_database(tmp_path, url, environment={})
     yield database
     database.close()
 
@@ -55,8 +62,8 @@ def catalogue(database: Database) -> Catalogue:
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
-    connection = opening.connect(*opening.locate(tmp_path, ""), opening.CATALOGUE)
+def connection(tmp_path: Path, url: str) -> Iterator[Connection]:
+    connection = opening.connect(*opening.locate(tmp_path, url), opening.CATALOGUE)
     yield connection
     connection.close()
 
@@ -107,14 +114,14 @@ async def test_a_clock_that_stepped_back(catalogue: Catalogue) -> None:
     assert extent.span == before.span
 
 
-async def test_what_a_crash_left_open_is_found(tmp_path: Path) -> None:
-    database = open_database(tmp_path, environment={})
+async def test_what_a_crash_left_open_is_found(tmp_path: Path, url: str) -> None:
+    database = open_database(tmp_path, url, environment={})
     database.catalogue.add(minute(0))
     database.catalogue.add(minute(1, closed=False))
     assert await starts(database.catalogue, FOREVER) == [0]
     assert await database.catalogue.usage() == {("Recording_door", "disk1"): 1000}
     database.close()
-    database = open_database(tmp_path, environment={})
+    database = open_database(tmp_path, url, environment={})
     assert database.catalogue.fault == ""
     assert await database.catalogue.open_segments() == [minute(1, closed=False)]
     database.catalogue.add(minute(1))
@@ -276,7 +283,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, removals=st.lists(st.integers(0, 5)))
 def test_what_is_derived_follows_from_the_segments(
     connection: Connection, steps: list[list[Segment]], removals: list[int]

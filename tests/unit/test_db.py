@@ -8,10 +8,11 @@ import threading
 from pathlib import Path
 from uuid import UUID
 
+import postgres_kit
 import pytest
 from sqlalchemy import Connection
 
-from gateway.db import AuditEntry, Database, audit, engines, load_identity, open_database, opening, schema, writer
+from gateway.db import AuditEntry, Database, audit, engines, load_identity, open_database, opening, writer
 from gateway.db.identity import first_mac
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -31,8 +32,21 @@ NO_SERVER = 'connection failed: connection to server at "127.0.0.1", port 1 fail
 VMS = Account("vms", UserLevel.OPERATOR, Secret("Bätteries-Stäple"))
 
 
-def open_here(directory: Path, **environment: str) -> Database:
-    return open_database(directory, environment=environment)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Return where the database is: in the data directory, or a new one of a real server."""
+    return "" if request.param == "sqlite" else postgres_kit.new_database()
+
+
+def open_here(directory: Path, url: str = "", **environment: str) -> Database:
+    return open_database(directory, url, environment)
+
+
+def execute(directory: Path, url: str, statement: str) -> None:
+    connection = opening.connect(*opening.locate(directory, url))
+    with connection.begin():
+        connection.exec_driver_sql(statement)
+    connection.close()
 
 
 def refusal(directory: Path, url: str = "", **environment: str) -> str:
@@ -62,16 +76,16 @@ async def test_accounts_survive_and_nobody_else_reads_them(tmp_path: Path) -> No
     again.close()
 
 
-async def test_a_failing_write_changes_nothing(tmp_path: Path) -> None:
-    database = open_here(tmp_path)
+async def test_a_failing_write_changes_nothing(tmp_path: Path, url: str) -> None:
+    database = open_here(tmp_path, url)
     with pytest.raises(GatewayError, match="can't be used"):
         await database.accounts.write([ADMIN, Account(None, UserLevel.USER, VMS.password)], [])  # type: ignore[arg-type]
     assert database.accounts.load() == []
     database.close()
 
 
-async def test_one_process_notices_the_changes_of_another(tmp_path: Path) -> None:
-    running, command = open_here(tmp_path), open_here(tmp_path)
+async def test_one_process_notices_the_changes_of_another(tmp_path: Path, url: str) -> None:
+    running, command = open_here(tmp_path, url), open_here(tmp_path, url)
     accounts = Accounts(running.accounts)
     await accounts.create([ADMIN])
     assert await running.accounts.refreshed() is None
@@ -86,7 +100,7 @@ async def test_one_process_notices_the_changes_of_another(tmp_path: Path) -> Non
     command.close()
 
 
-def test_stores_survive(tmp_path: Path) -> None:
+def test_stores_survive(tmp_path: Path, url: str) -> None:
     video = VideoParameters(1920, 1080, 25.0, 4_000_000, 50, "High")
     description = StreamDescription(
         (
@@ -94,7 +108,7 @@ def test_stores_survive(tmp_path: Path) -> None:
             TrackDescription(MediaKind.AUDIO, "PCMU", 0, 8000, audio=AudioParameters(8000, 1, 64_000)),
         )
     )
-    database = open_here(tmp_path)
+    database = open_here(tmp_path, url)
     database.channels.store("/live/a/main", StreamDescription(description.tracks[:1]))
     database.channels.store("/live/a/main", description)
     database.settings.store("onvif.scopes", ["onvif://www.onvif.org/name/x"])
@@ -107,7 +121,7 @@ def test_stores_survive(tmp_path: Path) -> None:
     assert database.channels.load("/live/a/main") == description
     database.close()
 
-    database = open_here(tmp_path)
+    database = open_here(tmp_path, url)
     assert database.channels.load("/live/a/main") == description
     assert database.channels.load("/live/b/main") is None
     assert database.settings.load("onvif.scopes") == ["onvif://www.onvif.org/name/x"]
@@ -125,20 +139,19 @@ def test_an_unchanged_description_is_not_written_again(tmp_path: Path, monkeypat
     database.close()
 
 
-def test_an_unreadable_description_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    open_here(tmp_path).close()
-    with sqlite3.connect(tmp_path / "gateway.db") as connection:
-        connection.execute("INSERT INTO channels VALUES ('/live/a/main', '{\"tracks\": 5}')")
-    database = open_here(tmp_path)
+def test_an_unreadable_description_is_left_out(tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture) -> None:
+    open_here(tmp_path, url).close()
+    execute(tmp_path, url, "INSERT INTO channels VALUES ('/live/a/main', '{\"tracks\": 5}')")
+    database = open_here(tmp_path, url)
     assert database.channels.load("/live/a/main") is None
     assert "the stored description of /live/a/main is left out: Expected `array`" in caplog.text
     database.close()
 
 
-async def test_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_audit(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "MAX_ENTRIES", 3)
     monkeypatch.setattr(audit, "_PRUNE_EVERY", 5)
-    database = open_here(tmp_path)
+    database = open_here(tmp_path, url)
     entries = [AuditEntry(number, "root", "::1", "SetHostname", "x" * 3000) for number in range(5)]
     for entry in entries:
         database.audit.record(entry)
@@ -150,25 +163,34 @@ async def test_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestSchema:
-    def test_migrations_make_the_tables_that_the_code_knows(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("history", [opening.MAIN, opening.CATALOGUE], ids=["main", "catalogue"])
+    def test_migrations_make_the_tables_that_the_code_knows(
+        self, tmp_path: Path, url: str, history: opening.History
+    ) -> None:
         from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - slow, and for this test only
         from alembic.migration import MigrationContext  # noqa: PLC0415
 
-        connection = opening.connect(*opening.locate(tmp_path, ""))
+        connection = opening.connect(*opening.locate(tmp_path, url), history)
+        options = {"version_table": history.version_table}
         with connection.begin():
-            assert compare_metadata(MigrationContext.configure(connection), schema.METADATA) == []
+            assert compare_metadata(MigrationContext.configure(connection, opts=options), history.metadata) == []
         connection.close()
 
-    def test_head_is_the_newest_migration(self) -> None:
-        names = sorted((Path(opening.__file__).parent / "migrations/versions").glob("v*.py"))
-        assert names[-1].name.startswith(f"v{opening.MAIN.head}_")
+    @pytest.mark.parametrize("history", [opening.MAIN, opening.CATALOGUE], ids=["main", "catalogue"])
+    def test_head_is_the_newest_migration(self, history: opening.History) -> None:
+        names = sorted((Path(opening.__file__).parent / "migrations" / history.folder).glob("[vc]*.py"))
+        assert names[-1].name[1:].startswith(f"{history.head}_")
 
-    def test_a_database_of_a_newer_gateway_is_refused(self, tmp_path: Path) -> None:
-        open_here(tmp_path).close()
-        with sqlite3.connect(tmp_path / "gateway.db") as connection:
-            connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        assert refusal(tmp_path).startswith(
-            f"the database '{tmp_path}/gateway.db' was written by another version of the gateway: "
+    def test_a_database_of_a_newer_gateway_is_refused(self, tmp_path: Path, url: str) -> None:
+        open_here(tmp_path, url).close()
+        execute(tmp_path, url, "UPDATE alembic_version SET version_num = '9999'")
+        name = (
+            f"{tmp_path}/gateway.db"
+            if not url
+            else f"postgresql://gateway:***@/{url.partition('@/')[2].partition('?')[0]}"
+        )
+        assert refusal(tmp_path, url).startswith(
+            f"the database {name!r} was written by another version of the gateway: "
         )
 
     def test_a_percent_sign_in_the_path(self, tmp_path: Path) -> None:
@@ -279,13 +301,13 @@ class TestKey:
         open_here(tmp_path / "data", CREDENTIALS_DIRECTORY=str(tmp_path)).close()
         assert (tmp_path / "data/secret.key").exists()
 
-    async def test_a_password_moved_to_another_user_cannot_be_read(self, tmp_path: Path) -> None:
-        database = open_here(tmp_path)
+    async def test_a_password_moved_to_another_user_cannot_be_read(self, tmp_path: Path, url: str) -> None:
+        database = open_here(tmp_path, url)
         await database.accounts.write([ADMIN, VMS], [])
-        with sqlite3.connect(tmp_path / "gateway.db") as connection:
-            connection.execute(
-                "UPDATE accounts SET password = (SELECT password FROM accounts WHERE name = 'vms') WHERE name = 'root'"
-            )
+        execute(
+            *(tmp_path, url),
+            "UPDATE accounts SET password = (SELECT password FROM accounts WHERE name = 'vms') WHERE name = 'root'",
+        )
         with pytest.raises(GatewayError, match="the password of user root can't be decrypted"):
             database.accounts.load()
         database.close()
@@ -319,8 +341,8 @@ def hold(database: Database, gate: threading.Event) -> None:
 
 class TestWriter:
     @pytest.fixture
-    def held(self, tmp_path: Path) -> "tuple[Database, threading.Event]":
-        database, gate = open_here(tmp_path), threading.Event()
+    def held(self, tmp_path: Path, url: str) -> "tuple[Database, threading.Event]":
+        database, gate = open_here(tmp_path, url), threading.Event()
         hold(database, gate)
         return database, gate
 
@@ -339,10 +361,10 @@ class TestWriter:
         database.close()
 
     def test_the_queue_is_bounded(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(writer, "MAX_WAITING", 5)
-        database, gate = open_here(tmp_path), threading.Event()
+        database, gate = open_here(tmp_path, url), threading.Event()
         hold(database, gate)
         for number in range(writer.MAX_WAITING + 2):
             database.settings.store("n", number)
@@ -350,8 +372,8 @@ class TestWriter:
         gate.set()
         database.close()
 
-    async def test_closed(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        database = open_here(tmp_path)
+    async def test_closed(self, tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture) -> None:
+        database = open_here(tmp_path, url)
         database.close()
         with pytest.raises(GatewayError, match="is closed"):
             await database.audit.latest()
@@ -359,12 +381,12 @@ class TestWriter:
         assert "is closed" in caplog.text
 
     async def test_failures_are_logged_or_raised_and_the_thread_lives_on(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+        self, tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail(_connection: Connection) -> None:
             raise ValueError("a broken work")
 
-        database = open_here(tmp_path)
+        database = open_here(tmp_path, url)
         database._writer.post(fail)
         with pytest.raises(ValueError, match="a broken work"):
             await database._writer.run(fail)

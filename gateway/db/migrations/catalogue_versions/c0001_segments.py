@@ -50,7 +50,7 @@ def upgrade() -> None:
     op.create_table(
         "days",
         sa.Column("recording", sa.Integer, primary_key=True),
-        sa.Column("day", sa.Integer, primary_key=True),
+        sa.Column("day", sa.BigInteger, primary_key=True),
         sa.Column("minutes", sa.LargeBinary, nullable=False),
         sa.Column("tracks", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
@@ -59,7 +59,7 @@ def upgrade() -> None:
         "usage",
         sa.Column("recording", sa.Integer, primary_key=True),
         sa.Column("storage", sa.Integer, primary_key=True),
-        sa.Column("day", sa.Integer, primary_key=True),
+        sa.Column("day", sa.BigInteger, primary_key=True),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("segments", sa.Integer, nullable=False),
         sqlite_with_rowid=False,
