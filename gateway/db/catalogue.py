@@ -104,6 +104,12 @@ class Catalogue:
         """Return the gap-free stretches of closed segments that overlap a span, in order, whole."""
         return await self._read(lambda connection: self._queries.runs(connection, recording, span))
 
+    async def runs_of(self, recordings: Sequence[str], span: Span) -> dict[str, list[Span]]:
+        """Return the same of several recordings at once, which costs less than to ask for each."""
+        return await self._read(
+            lambda connection: {each: self._queries.runs(connection, each, span) for each in recordings}
+        )
+
     async def days(self, recording: str, first_day: date, last_day: date) -> dict[date, bytes]:
         """Return the minutes that have data, in UTC, of every day that has any: 180 bytes, the first minute bit 0."""
         return await self._read(lambda connection: self._queries.days(connection, recording, first_day, last_day))
@@ -118,8 +124,7 @@ class Catalogue:
 
     async def extent(self, recording: str) -> Extent | None:
         """Return what one recording holds in closed segments."""
-        found = await self._read(lambda connection: self._queries.extents(connection, recording))
-        return found.get(recording)
+        return await self._read(lambda connection: self._queries.extent(connection, recording))
 
     def close(self) -> None:
         """Write what waits and close both connections; blocks for milliseconds."""

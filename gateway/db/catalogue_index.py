@@ -7,30 +7,60 @@ catalogue that is made anew from the files is the same as the one that was lost.
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
 from gateway.db.catalogue_names import Names, usual_name
 from gateway.db.catalogue_runs import add_runs, remove_runs
 from gateway.db.catalogue_schema import DAYS, RECORDINGS, SEGMENTS, USAGE
 from gateway.db.catalogue_times import BITMAP_BYTES, DAY_NS, day_of, day_span, extent, minutes
 from gateway.db.packing import pack
-from gateway.db.writer import put
 from gateway.domain.recording import Segment, Span
 
 _log = logging.getLogger(__name__)
 
-_Row = Any  # of the columns below
-_COLUMNS = (
-    SEGMENTS.c.start_ns,
-    SEGMENTS.c.end_ns,
-    SEGMENTS.c.run_ns,
-    SEGMENTS.c.storage,
-    SEGMENTS.c.size,
-    SEGMENTS.c.tracks,
-    SEGMENTS.c.closed,
+_Row = Any  # of _ROWS
+
+_RECORDING: BindParameter[int] = bindparam("of")
+_STARTS: BindParameter[Sequence[int]] = bindparam("starts", expanding=True)
+_FROM: BindParameter[int] = bindparam("from_ns")
+_TO: BindParameter[int] = bindparam("to_ns")
+_LENGTH: BindParameter[int] = bindparam("length_ns")
+
+_CHOSEN = SEGMENTS.c.recording == _RECORDING, SEGMENTS.c.start_ns.in_(_STARTS)
+_ROWS = (
+    select(
+        *(SEGMENTS.c.start_ns, SEGMENTS.c.end_ns, SEGMENTS.c.run_ns, SEGMENTS.c.storage),
+        *(SEGMENTS.c.size, SEGMENTS.c.tracks, SEGMENTS.c.closed),
+    )
+    .where(*_CHOSEN)
+    .order_by(SEGMENTS.c.start_ns)
 )
+_DELETE = delete(SEGMENTS).where(*_CHOSEN)
+_INSERT = insert(SEGMENTS)
+
+_LONGEST = select(RECORDINGS.c.longest_ns).where(RECORDINGS.c.id == _RECORDING)
+_LENGTHEN = update(RECORDINGS).where(RECORDINGS.c.id == _RECORDING, RECORDINGS.c.longest_ns < _LENGTH)
+
+_STARTING = SEGMENTS.c.recording == _RECORDING, SEGMENTS.c.closed, SEGMENTS.c.start_ns.between(_FROM, _TO)
+_SPANS = select(SEGMENTS.c.start_ns, SEGMENTS.c.end_ns).where(*_STARTING)
+_MASKS = select(SEGMENTS.c.tracks).where(*_STARTING).distinct()
+
+_DAY = DAYS.c.recording == _RECORDING, DAYS.c.day == bindparam("on")
+_GET_DAY = select(DAYS.c.minutes, DAYS.c.tracks).where(*_DAY)
+_UPDATE_DAY, _INSERT_DAY, _DELETE_DAY = update(DAYS).where(*_DAY), insert(DAYS), delete(DAYS).where(*_DAY)
+
+_USAGE = USAGE.c.recording == _RECORDING, USAGE.c.storage == bindparam("on_storage"), USAGE.c.day == bindparam("on")
+_GROW = (
+    update(USAGE)
+    .where(*_USAGE)
+    .values(size=USAGE.c.size + bindparam("more"), segments=USAGE.c.segments + bindparam("count"))
+)
+_INSERT_USAGE = insert(USAGE)
+_DELETE_USAGE = delete(USAGE).where(*_USAGE, USAGE.c.segments == 0)
 
 
 def add(connection: Connection, segments: Iterable[Segment]) -> None:
@@ -44,7 +74,7 @@ def add(connection: Connection, segments: Iterable[Segment]) -> None:
             _log.error("the segment %r is not catalogued: it ends before its start or a day after it", segment.name)
     for recording, new in by_recording.items():
         _drop(connection, recording, new)
-        connection.execute(insert(SEGMENTS), [_values(connection, names, recording, each) for each in new.values()])
+        connection.execute(_INSERT, [_values(connection, names, recording, each) for each in new.values()])
         _lengthen(connection, recording, max(each.end_ns - each.start_ns for each in new.values()))
         if rows := [row for row in _rows(connection, recording, new) if row.closed]:
             _count(connection, recording, rows, 1)
@@ -64,30 +94,20 @@ def remove(connection: Connection, segments: Iterable[Segment]) -> None:
         _drop(connection, recording, starts)
 
 
-def longest(connection: Connection, recording: int) -> int:
-    """Return a length that no segment of a recording exceeds: what overlaps a moment starts so much before it."""
-    return int(connection.execute(select(RECORDINGS.c.longest_ns).where(RECORDINGS.c.id == recording)).scalar_one())
-
-
 def _drop(connection: Connection, recording: int, starts: Collection[int]) -> None:
     dropped = _rows(connection, recording, starts)
     if not dropped:
         return
-    connection.execute(
-        delete(SEGMENTS).where(
-            SEGMENTS.c.recording == recording, SEGMENTS.c.start_ns.in_([row.start_ns for row in dropped])
-        )
-    )
+    connection.execute(_DELETE, {"of": recording, "starts": [row.start_ns for row in dropped]})
     if rows := [row for row in dropped if row.closed]:
-        reach = longest(connection, recording)
+        longest = int(connection.execute(_LONGEST, {"of": recording}).scalar_one())
         _count(connection, recording, rows, -1)
-        _unmark(connection, recording, rows, reach)
-        remove_runs(connection, recording, rows, reach)
+        _unmark(connection, recording, rows, longest)
+        remove_runs(connection, recording, rows, longest)
 
 
 def _rows(connection: Connection, recording: int, starts: Collection[int]) -> Sequence[_Row]:
-    query = select(*_COLUMNS).where(SEGMENTS.c.recording == recording, SEGMENTS.c.start_ns.in_(starts))
-    return connection.execute(query.order_by(SEGMENTS.c.start_ns)).all()
+    return connection.execute(_ROWS, {"of": recording, "starts": list(starts)}).all()
 
 
 def _values(connection: Connection, names: Names, recording: int, segment: Segment) -> dict[str, Any]:
@@ -107,8 +127,7 @@ def _values(connection: Connection, names: Names, recording: int, segment: Segme
 
 
 def _lengthen(connection: Connection, recording: int, length_ns: int) -> None:
-    longer = (RECORDINGS.c.id == recording, RECORDINGS.c.longest_ns < length_ns)
-    connection.execute(update(RECORDINGS).where(*longer).values(longest_ns=length_ns))
+    connection.execute(_LENGTHEN, {"of": recording, "length_ns": length_ns, "longest_ns": length_ns})
 
 
 def _count(connection: Connection, recording: int, rows: Iterable[_Row], sign: int) -> None:
@@ -119,13 +138,12 @@ def _count(connection: Connection, recording: int, rows: Iterable[_Row], sign: i
         total[0] += sign * row.size
         total[1] += sign
     for (storage, day), (size, segments) in sums.items():
-        key = {"recording": recording, "storage": storage, "day": day}
-        known = [USAGE.c[name] == value for name, value in key.items()]
-        values = {"size": USAGE.c.size + size, "segments": USAGE.c.segments + segments}
-        if connection.execute(update(USAGE).where(*known).values(values)).rowcount == 0:
-            connection.execute(insert(USAGE).values(**key, size=size, segments=segments))
+        key = {"of": recording, "on_storage": storage, "on": day}
+        if connection.execute(_GROW, {**key, "more": size, "count": segments}).rowcount == 0:
+            values = {"recording": recording, "storage": storage, "day": day, "size": size, "segments": segments}
+            connection.execute(_INSERT_USAGE, values)
         elif sign < 0:
-            connection.execute(delete(USAGE).where(*known, USAGE.c.segments == 0))
+            connection.execute(_DELETE_USAGE, key)
 
 
 def _mark(connection: Connection, recording: int, rows: Sequence[_Row]) -> None:
@@ -138,50 +156,29 @@ def _mark(connection: Connection, recording: int, rows: Sequence[_Row]) -> None:
         _set_day(connection, recording, day, old_bits | bits, tracks)
 
 
-def _unmark(connection: Connection, recording: int, rows: Sequence[_Row], reach: int) -> None:
-    """Clear the minutes and tracks of segments that are gone, but for what others have too."""
+def _unmark(connection: Connection, recording: int, rows: Sequence[_Row], longest: int) -> None:
+    """Clear the minutes and tracks of segments that are gone, but for what others have too; none exceeds `longest`."""
     for day, bits in minutes(Span(row.start_ns, row.end_ns) for row in rows).items():
-        old_bits, tracks = _day(connection, recording, day)
-        left = _spans(connection, recording, extent(day, bits), reach)
-        bits_left = bits & minutes(left).get(day, 0)
-        for bit in (1 << number for number in range(tracks.bit_length())):
-            if tracks & bit and not _has(connection, recording, day, bit):
-                tracks ^= bit
-        _set_day(connection, recording, day, old_bits & ~bits | bits_left, tracks)
-
-
-def _spans(connection: Connection, recording: int, span: Span, reach: int) -> list[Span]:
-    """Return the spans of the closed segments that overlap a span."""
-    query = select(SEGMENTS.c.start_ns, SEGMENTS.c.end_ns).where(
-        SEGMENTS.c.recording == recording,
-        SEGMENTS.c.closed,
-        SEGMENTS.c.start_ns.between(span.start_ns - reach, span.end_ns - 1),
-        SEGMENTS.c.end_ns >= span.start_ns,
-    )
-    return [Span(*row) for row in connection.execute(query)]
-
-
-def _has(connection: Connection, recording: int, day: int, bit: int) -> bool:
-    span = day_span(day)
-    found = exists().where(
-        SEGMENTS.c.recording == recording,
-        SEGMENTS.c.closed,
-        SEGMENTS.c.start_ns.between(span.start_ns, span.end_ns - 1),
-        SEGMENTS.c.tracks.bitwise_and(bit) != 0,
-    )
-    return bool(connection.execute(select(found)).scalar())
+        old_bits, _tracks = _day(connection, recording, day)
+        cleared, whole = extent(day, bits), day_span(day)
+        near = {"of": recording, "from_ns": cleared.start_ns - longest, "to_ns": cleared.end_ns}
+        left = minutes(Span(*row) for row in connection.execute(_SPANS, near)).get(day, 0)
+        on_day = {"of": recording, "from_ns": whole.start_ns, "to_ns": whole.end_ns - 1}
+        tracks = reduce(or_, connection.execute(_MASKS, on_day).scalars(), 0)
+        _set_day(connection, recording, day, old_bits & ~bits | bits & left, tracks)
 
 
 def _day(connection: Connection, recording: int, day: int) -> tuple[int, int]:
     """Return a day's minutes and tracks as bits."""
-    query = select(DAYS.c.minutes, DAYS.c.tracks).where(DAYS.c.recording == recording, DAYS.c.day == day)
-    row = connection.execute(query).first()
+    row = connection.execute(_GET_DAY, {"of": recording, "on": day}).first()
     return (0, 0) if row is None else (int.from_bytes(row.minutes, "little"), row.tracks)
 
 
 def _set_day(connection: Connection, recording: int, day: int, bits: int, tracks: int) -> None:
-    if bits:
-        minutes_ = bits.to_bytes(BITMAP_BYTES, "little")
-        put(connection, DAYS, {"recording": recording, "day": day}, minutes=minutes_, tracks=tracks)
-    else:
-        connection.execute(delete(DAYS).where(DAYS.c.recording == recording, DAYS.c.day == day))
+    key = {"of": recording, "on": day}
+    if not bits:
+        connection.execute(_DELETE_DAY, key)
+        return
+    values = {"minutes": bits.to_bytes(BITMAP_BYTES, "little"), "tracks": tracks}
+    if connection.execute(_UPDATE_DAY, {**key, **values}).rowcount == 0:
+        connection.execute(_INSERT_DAY, {"recording": recording, "day": day, **values})

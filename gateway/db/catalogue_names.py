@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, bindparam, insert, select
 
 from gateway.db.catalogue_schema import RECORDINGS, STORAGES, TRACKS
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -12,6 +12,10 @@ ANY = 1
 
 _MAX_TRACKS = 62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NUMBER = {table: select(table.c.id).where(table.c.token == bindparam("token")) for table in (RECORDINGS, STORAGES)}
+_TOKEN = {table: select(table.c.token).where(table.c.id == bindparam("id")) for table in (RECORDINGS, STORAGES)}
+_TRACKS = select(TRACKS).where(TRACKS.c.recording == bindparam("recording")).order_by(TRACKS.c.mask)
 
 
 class Names:
@@ -74,7 +78,7 @@ class Names:
     def _number(self, connection: Connection, table: Table, token: str) -> int | None:
         number = self._numbers.get((table.name, token))
         if number is None:
-            number = connection.execute(select(table.c.id).where(table.c.token == token)).scalar()
+            number = connection.execute(_NUMBER[table], {"token": token}).scalar()
             if number is not None:
                 self._numbers[table.name, token] = number
         return number
@@ -82,7 +86,7 @@ class Names:
     def _token(self, connection: Connection, table: Table, number: int) -> str:
         token = self._tokens.get((table.name, number))
         if token is None:
-            token = str(connection.execute(select(table.c.token).where(table.c.id == number)).scalar_one())
+            token = str(connection.execute(_TOKEN[table], {"id": number}).scalar_one())
             self._tokens[table.name, number] = token
         return token
 
@@ -93,7 +97,7 @@ class Names:
         return number
 
     def _read_masks(self, connection: Connection, recording: int) -> dict[str, int]:
-        rows = connection.execute(select(TRACKS).where(TRACKS.c.recording == recording).order_by(TRACKS.c.mask))
+        rows = connection.execute(_TRACKS, {"recording": recording})
         self._masks[recording] = {row.token: row.mask for row in rows}
         return self._masks[recording]
 

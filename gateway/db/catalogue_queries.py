@@ -1,11 +1,12 @@
-"""What is read from the catalogue."""
+"""What is read from the catalogue. Statements are built once: building one costs more than what it asks for."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
+from itertools import starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, ScalarSelect, Select, bindparam, func, select
 
 from gateway.db.catalogue_names import Names, usual_name
 from gateway.db.catalogue_schema import DAYS, RECORDINGS, RUNS, SEGMENTS, TRACKS, USAGE
@@ -14,6 +15,80 @@ from gateway.db.packing import unpack
 from gateway.domain.recording import Extent, Segment, Span, TrackExtent
 
 _EPOCH = date(1970, 1, 1)
+
+_RECORDING: BindParameter[int] = bindparam("recording")
+_STORAGE: BindParameter[int] = bindparam("storage")
+_LIMIT: BindParameter[int] = bindparam("limit")
+_START: BindParameter[int] = bindparam("start_ns")
+_END: BindParameter[int] = bindparam("end_ns")
+
+_LONGEST = select(RECORDINGS.c.longest_ns).where(RECORDINGS.c.id == _RECORDING).scalar_subquery()
+_OVERLAPPING = (
+    select(SEGMENTS)
+    .where(
+        SEGMENTS.c.recording == _RECORDING,
+        SEGMENTS.c.closed,
+        SEGMENTS.c.start_ns >= _START - _LONGEST,
+        SEGMENTS.c.start_ns < _END,
+        SEGMENTS.c.end_ns > _START,
+    )
+    .limit(_LIMIT)
+)
+_ASCENDING = _OVERLAPPING.order_by(SEGMENTS.c.start_ns)
+_DESCENDING = _OVERLAPPING.order_by(SEGMENTS.c.start_ns.desc())
+_OPEN = select(SEGMENTS).where(~SEGMENTS.c.closed).order_by(SEGMENTS.c.recording, SEGMENTS.c.start_ns)
+
+_FIRST_DAYS = select(USAGE.c.recording, func.min(USAGE.c.day)).group_by(USAGE.c.recording)
+_FIRST_DAYS_OF_STORAGE = _FIRST_DAYS.where(USAGE.c.storage == _STORAGE)
+_OLDEST = (
+    select(SEGMENTS)
+    .where(SEGMENTS.c.recording == _RECORDING, SEGMENTS.c.closed, SEGMENTS.c.start_ns >= _START)
+    .order_by(SEGMENTS.c.start_ns)
+    .limit(_LIMIT)
+)
+_OLDEST_OF_STORAGE = _OLDEST.where(SEGMENTS.c.storage == _STORAGE)
+
+_RUNS = (
+    select(RUNS.c.start_ns, RUNS.c.end_ns)
+    .where(RUNS.c.recording == _RECORDING, RUNS.c.start_ns < _END, RUNS.c.end_ns > _START)
+    .order_by(RUNS.c.start_ns, RUNS.c.end_ns)
+)
+_DAYS = (
+    select(DAYS.c.day, DAYS.c.minutes)
+    .where(DAYS.c.recording == _RECORDING, DAYS.c.day.between(bindparam("first"), bindparam("last")))
+    .order_by(DAYS.c.day)
+)
+_USAGE = select(USAGE.c.recording, USAGE.c.storage, func.sum(USAGE.c.size)).group_by(USAGE.c.recording, USAGE.c.storage)
+_SIZES = select(USAGE.c.recording, func.sum(USAGE.c.size)).group_by(USAGE.c.recording)
+_SIZE = _SIZES.where(USAGE.c.recording == _RECORDING)
+
+
+def _first(column: ColumnElement[int], order: ColumnElement[int], *where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """Select the first of a column, in an order, of the rows of a track."""
+    return select(column).where(*where).order_by(order).limit(1).correlate(TRACKS).scalar_subquery()
+
+
+def _track_extents() -> Select[Any]:
+    """Select, for each track, its first start and its last end: from its first and last days, so from a few rows."""
+    of_track = SEGMENTS.c.recording == TRACKS.c.recording, SEGMENTS.c.closed
+    has = *of_track, SEGMENTS.c.tracks.bitwise_and(TRACKS.c.mask) != 0
+    on_days = DAYS.c.recording == TRACKS.c.recording, DAYS.c.tracks.bitwise_and(TRACKS.c.mask) != 0
+    begin = _first(DAYS.c.day, DAYS.c.day, *on_days) * DAY_NS
+    end = (_first(DAYS.c.day, DAYS.c.day.desc(), *on_days) + 1) * DAY_NS
+    first = _first(SEGMENTS.c.start_ns, SEGMENTS.c.start_ns, *has, SEGMENTS.c.start_ns >= begin)
+    last = _first(SEGMENTS.c.start_ns, SEGMENTS.c.start_ns.desc(), *has, SEGMENTS.c.start_ns < end)
+    longest = select(RECORDINGS.c.longest_ns).where(RECORDINGS.c.id == TRACKS.c.recording).correlate(TRACKS)
+    ends = select(func.max(SEGMENTS.c.end_ns)).where(*has, SEGMENTS.c.start_ns >= last - longest.scalar_subquery())
+    return select(
+        TRACKS.c.recording,
+        TRACKS.c.token,
+        first.label("start_ns"),
+        ends.correlate(TRACKS).scalar_subquery().label("end_ns"),
+    )
+
+
+_EXTENTS = _track_extents()
+_EXTENT = _EXTENTS.where(TRACKS.c.recording == _RECORDING)
 
 
 class Queries:
@@ -27,84 +102,70 @@ class Queries:
     ) -> list[Segment]:
         """Return closed segments that overlap a span, in order of their starts."""
         number = self._names.recording(connection, recording)
-        if number is None:
-            return []
-        longest = select(RECORDINGS.c.longest_ns).where(RECORDINGS.c.id == number).scalar_subquery()
-        order = SEGMENTS.c.start_ns.desc() if descending else SEGMENTS.c.start_ns
-        query = select(SEGMENTS).where(
-            SEGMENTS.c.recording == number,
-            SEGMENTS.c.closed,
-            SEGMENTS.c.start_ns >= span.start_ns - longest,
-            SEGMENTS.c.start_ns < span.end_ns,
-            SEGMENTS.c.end_ns > span.start_ns,
+        rows = connection.execute(
+            _DESCENDING if descending else _ASCENDING,
+            {"recording": number, "start_ns": span.start_ns, "end_ns": span.end_ns, "limit": limit},
         )
-        return self._segments(connection, connection.execute(query.order_by(order).limit(limit)))
+        return self._segments(connection, rows.all())
 
     def open_segments(self, connection: Connection) -> list[Segment]:
         """Return the segments that are not closed."""
-        query = select(SEGMENTS).where(~SEGMENTS.c.closed).order_by(SEGMENTS.c.recording, SEGMENTS.c.start_ns)
-        return self._segments(connection, connection.execute(query))
+        return self._segments(connection, connection.execute(_OPEN).all())
 
     def oldest(self, connection: Connection, storage: str | None, recording: str | None, limit: int) -> list[Segment]:
         """Return the closed segments with the earliest starts, of one storage, one recording, or all."""
-        firsts = select(USAGE.c.recording, func.min(USAGE.c.day)).group_by(USAGE.c.recording)
-        wanted: list[ColumnElement[bool]] = [SEGMENTS.c.closed]
-        if storage is not None:
-            number = self._names.storage(connection, storage)
-            firsts = firsts.where(USAGE.c.storage == number)
-            wanted.append(SEGMENTS.c.storage == number)
-        if recording is not None:
-            firsts = firsts.where(USAGE.c.recording == self._names.recording(connection, recording))
+        wanted = self._names.recording(connection, recording) if recording is not None else None
+        held = {} if storage is None else {"storage": self._names.storage(connection, storage)}
+        days, query = (_FIRST_DAYS_OF_STORAGE, _OLDEST_OF_STORAGE) if held else (_FIRST_DAYS, _OLDEST)
         rows: list[Any] = []
-        for number, day in connection.execute(firsts).all():
-            query = select(SEGMENTS).where(SEGMENTS.c.recording == number, SEGMENTS.c.start_ns >= day * DAY_NS, *wanted)
-            rows += connection.execute(query.order_by(SEGMENTS.c.start_ns).limit(limit))
+        for number, day in connection.execute(days, held).all():
+            if recording is None or number == wanted:
+                values = {"recording": number, "start_ns": day * DAY_NS, "limit": limit, **held}
+                rows += connection.execute(query, values)
         return self._segments(connection, sorted(rows, key=lambda row: (row.start_ns, row.recording))[:limit])
 
     def runs(self, connection: Connection, recording: str, span: Span) -> list[Span]:
         """Return the stretches that overlap a span, in order, whole."""
-        query = select(RUNS.c.start_ns, RUNS.c.end_ns).where(
-            RUNS.c.recording == self._names.recording(connection, recording),
-            RUNS.c.start_ns < span.end_ns,
-            RUNS.c.end_ns > span.start_ns,
-        )
-        return [Span(*row) for row in connection.execute(query.order_by(RUNS.c.start_ns, RUNS.c.end_ns))]
+        number = self._names.recording(connection, recording)
+        rows = connection.execute(_RUNS, {"recording": number, "start_ns": span.start_ns, "end_ns": span.end_ns})
+        return list(starmap(Span, rows))
 
     def days(self, connection: Connection, recording: str, first: date, last: date) -> dict[date, bytes]:
         """Return the minutes of days; those without any are left out."""
-        query = select(DAYS.c.day, DAYS.c.minutes).where(
-            DAYS.c.recording == self._names.recording(connection, recording),
-            DAYS.c.day.between((first - _EPOCH).days, (last - _EPOCH).days),
-        )
-        return {_EPOCH + timedelta(days=row.day): row.minutes for row in connection.execute(query.order_by(DAYS.c.day))}
+        number = self._names.recording(connection, recording)
+        limits = {"first": (first - _EPOCH).days, "last": (last - _EPOCH).days}
+        rows = connection.execute(_DAYS, {"recording": number, **limits})
+        return {_EPOCH + timedelta(days=day): minutes for day, minutes in rows}
 
     def usage(self, connection: Connection) -> dict[tuple[str, str], int]:
         """Return the bytes of every recording on every storage."""
-        query = select(USAGE.c.recording, USAGE.c.storage, func.sum(USAGE.c.size).label("size"))
+        names = self._names
         return {
-            (
-                self._names.recording_token(connection, row.recording),
-                self._names.storage_token(connection, row.storage),
-            ): int(row.size)
-            for row in connection.execute(query.group_by(USAGE.c.recording, USAGE.c.storage)).all()
+            (names.recording_token(connection, recording), names.storage_token(connection, storage)): int(size)
+            for recording, storage, size in connection.execute(_USAGE).all()
         }
 
-    def extents(self, connection: Connection, recording: str | None = None) -> dict[str, Extent]:
-        """Return what recordings hold, or what one does."""
-        spans, sizes = _track_extents(), select(USAGE.c.recording, func.sum(USAGE.c.size)).group_by(USAGE.c.recording)
-        if recording is not None:
-            number = self._names.recording(connection, recording)
-            spans, sizes = spans.where(TRACKS.c.recording == number), sizes.where(USAGE.c.recording == number)
-        bytes_of = {number: int(size) for number, size in connection.execute(sizes)}
+    def extents(self, connection: Connection) -> dict[str, Extent]:
+        """Return what every recording with closed segments holds."""
+        return self._extents(connection, connection.execute(_EXTENTS).all(), connection.execute(_SIZES).all())
+
+    def extent(self, connection: Connection, recording: str) -> Extent | None:
+        """Return what a recording holds."""
+        only = {"recording": self._names.recording(connection, recording)}
+        rows, sizes = connection.execute(_EXTENT, only).all(), connection.execute(_SIZE, only).all()
+        return self._extents(connection, rows, sizes).get(recording)
+
+    def _extents(self, connection: Connection, rows: Iterable[Any], sizes: Iterable[Any]) -> dict[str, Extent]:
         tracks: dict[int, dict[str, Span]] = defaultdict(dict)
-        for row in connection.execute(spans).all():
+        for row in rows:
             if row.start_ns is not None:
                 tracks[row.recording][row.token] = Span(row.start_ns, row.end_ns)
+        size_of = {recording: int(size) for recording, size in sizes}
         return {
             self._names.recording_token(connection, number): Extent(
                 found.pop(""),
                 tuple(TrackExtent(token, span) for token, span in sorted(found.items())),
-                bytes_of[number],
+                size_of[number],
             )
             for number, found in tracks.items()
         }
@@ -127,37 +188,3 @@ class Queries:
             row.closed,
             row.origin or "",
         )
-
-
-def _track_extents() -> Select[Any]:
-    """Select, for each track, its first start and its last end: from its first and last days, so from a few rows."""
-    has = (
-        SEGMENTS.c.recording == TRACKS.c.recording,
-        SEGMENTS.c.closed,
-        SEGMENTS.c.tracks.bitwise_and(TRACKS.c.mask) != 0,
-    )
-    first_day = _day(DAYS.c.day) * DAY_NS
-    start = select(SEGMENTS.c.start_ns).where(*has, SEGMENTS.c.start_ns >= first_day).order_by(SEGMENTS.c.start_ns)
-    last_day = (_day(DAYS.c.day.desc()) + 1) * DAY_NS
-    last = select(SEGMENTS.c.start_ns).where(*has, SEGMENTS.c.start_ns < last_day).order_by(SEGMENTS.c.start_ns.desc())
-    last_start = last.limit(1).correlate(TRACKS).scalar_subquery()
-    longest = select(RECORDINGS.c.longest_ns).where(RECORDINGS.c.id == TRACKS.c.recording).correlate(TRACKS)
-    end = select(func.max(SEGMENTS.c.end_ns)).where(*has, SEGMENTS.c.start_ns >= last_start - longest.scalar_subquery())
-    return select(
-        TRACKS.c.recording,
-        TRACKS.c.token,
-        start.limit(1).correlate(TRACKS).scalar_subquery().label("start_ns"),
-        end.correlate(TRACKS).scalar_subquery().label("end_ns"),
-    )
-
-
-def _day(order: ColumnElement[int]) -> ScalarSelect[int]:
-    """Select the first day in some order on which segments with a track start."""
-    return (
-        select(DAYS.c.day)
-        .where(DAYS.c.recording == TRACKS.c.recording, DAYS.c.tracks.bitwise_and(TRACKS.c.mask) != 0)
-        .order_by(order)
-        .limit(1)
-        .correlate(TRACKS)
-        .scalar_subquery()
-    )

@@ -8,11 +8,31 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select
 
 from gateway.db.catalogue_schema import RUNS, SEGMENTS
 from gateway.db.catalogue_times import JOINT_NS, chained
 from gateway.domain.recording import Span
+
+_RECORDING: BindParameter[int] = bindparam("of")
+_RUN: BindParameter[int] = bindparam("run")
+_FROM: BindParameter[int] = bindparam("from_ns")
+_TO: BindParameter[int] = bindparam("to_ns")
+
+_SPANS = (
+    select(SEGMENTS.c.start_ns, SEGMENTS.c.end_ns)
+    .where(
+        SEGMENTS.c.recording == _RECORDING,
+        SEGMENTS.c.closed,
+        SEGMENTS.c.run_ns == _RUN,
+        SEGMENTS.c.start_ns.between(_FROM, _TO),
+    )
+    .order_by(SEGMENTS.c.start_ns)
+)
+_TOUCHING = RUNS.c.recording == _RECORDING, RUNS.c.run_ns == _RUN, RUNS.c.start_ns <= _TO, RUNS.c.end_ns >= _FROM
+_TOUCHED = select(RUNS.c.start_ns, RUNS.c.end_ns).where(*_TOUCHING).order_by(RUNS.c.start_ns)
+_DELETE = delete(RUNS).where(*_TOUCHING)
+_INSERT = insert(RUNS)
 
 
 def add_runs(connection: Connection, recording: int, rows: Iterable[Any]) -> None:
@@ -55,31 +75,20 @@ def _by_run(rows: Iterable[Any]) -> dict[int, list[Span]]:
 
 def _spans(connection: Connection, recording: int, run_ns: int, window: Span) -> list[Span]:
     """Return the closed segments of a run that start in a window."""
-    query = select(SEGMENTS.c.start_ns, SEGMENTS.c.end_ns).where(
-        SEGMENTS.c.recording == recording,
-        SEGMENTS.c.closed,
-        SEGMENTS.c.run_ns == run_ns,
-        SEGMENTS.c.start_ns.between(window.start_ns, window.end_ns),
-    )
-    return [Span(*row) for row in connection.execute(query.order_by(SEGMENTS.c.start_ns))]
+    values = {"of": recording, "run": run_ns, "from_ns": window.start_ns, "to_ns": window.end_ns}
+    return [Span(*row) for row in connection.execute(_SPANS, values)]
 
 
 def _take_out(connection: Connection, recording: int, run_ns: int, span: Span) -> list[Span]:
     """Delete the stretches of a run that touch a span, and return them in order."""
-    touching = (
-        RUNS.c.recording == recording,
-        RUNS.c.run_ns == run_ns,
-        RUNS.c.start_ns <= span.end_ns,
-        RUNS.c.end_ns >= span.start_ns,
-    )
-    rows = connection.execute(select(RUNS.c.start_ns, RUNS.c.end_ns).where(*touching).order_by(RUNS.c.start_ns)).all()
-    if rows:
-        connection.execute(delete(RUNS).where(*touching))
-    return [Span(*row) for row in rows]
+    values = {"of": recording, "run": run_ns, "from_ns": span.start_ns, "to_ns": span.end_ns}
+    found = [Span(*row) for row in connection.execute(_TOUCHED, values)]
+    if found:
+        connection.execute(_DELETE, values)
+    return found
 
 
 def _put_in(connection: Connection, recording: int, run_ns: int, spans: Iterable[Span]) -> None:
     for span in spans:
-        connection.execute(
-            insert(RUNS).values(recording=recording, run_ns=run_ns, start_ns=span.start_ns, end_ns=span.end_ns)
-        )
+        values = {"recording": recording, "run_ns": run_ns, "start_ns": span.start_ns, "end_ns": span.end_ns}
+        connection.execute(_INSERT, values)

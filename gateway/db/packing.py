@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from gateway.domain.recording import Fragment
 
 _MORE, _BITS = 0x80, 7
+_HEAD, _COLUMNS = 3, 5
 
 
 def pack(fragments: Sequence[Fragment], start_ns: int) -> bytes:
@@ -27,14 +28,17 @@ def pack(fragments: Sequence[Fragment], start_ns: int) -> bytes:
 
 def unpack(data: bytes, start_ns: int) -> tuple[Fragment, ...]:
     """Return the fragments that `pack` made these bytes of. Raises ValueError."""
-    numbers = list(_decode(data))
-    try:
-        count, offset, kept = numbers[:3]
-        rest = iter(numbers[3:])
-        nothing = (0,) * count
-        columns = [tuple(next(rest) for _ in nothing) if kept >> number & 1 else nothing for number in range(5)]
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"{data.hex()!r} are no packed fragments") from error
+    numbers = _decode(data)
+    if len(numbers) < _HEAD or numbers[2] >> _COLUMNS or len(numbers) != _HEAD + numbers[0] * numbers[2].bit_count():
+        raise ValueError(f"{data.hex()!r} are no packed fragments")
+    count, offset, kept = numbers[:_HEAD]
+    nothing, columns, begin = [0] * count, [], _HEAD
+    for number in range(_COLUMNS):
+        if kept >> number & 1:
+            columns.append(numbers[begin : begin + count])
+            begin += count
+        else:
+            columns.append(nothing)
     fragments, size, end_ns, length = [], 0, start_ns, 0
     for gap, growth, pause, stretch, motion in zip(*columns, strict=True):
         offset, size, start, length = offset + gap, size + growth, end_ns + pause, length + stretch
@@ -71,13 +75,15 @@ def _encode(numbers: Iterable[int]) -> bytes:
     return bytes(data)
 
 
-def _decode(data: bytes) -> Iterator[int]:
+def _decode(data: bytes) -> list[int]:
+    numbers = []
     number = shift = 0
     for byte in data:
-        if byte & _MORE:
+        if byte >= _MORE:
             number |= (byte ^ _MORE) << shift
             shift += _BITS
             continue
         number |= byte << shift
-        yield ~(number >> 1) if number & 1 else number >> 1
+        numbers.append(~(number >> 1) if number & 1 else number >> 1)
         number = shift = 0
+    return numbers

@@ -140,6 +140,10 @@ async def test_runs(catalogue: Catalogue) -> None:
     ]
     assert await catalogue.runs("Recording_door", Span(NOON + 1, NOON + 2)) == [Span(NOON, NOON + 10 * MINUTE_NS)]
     assert await catalogue.runs("Recording_door", Span(NOON + 10 * MINUTE_NS, later)) == []
+    assert await catalogue.runs_of(["Recording_door", "Recording_gate"], Span(NOON, NOON + 1)) == {
+        "Recording_door": [Span(NOON, NOON + 10 * MINUTE_NS)],
+        "Recording_gate": [],
+    }
     await catalogue.remove([minute(0), minute(1), minute(5)])
     assert await catalogue.runs("Recording_door", Span(NOON, later)) == [
         Span(NOON + 2 * MINUTE_NS, NOON + 5 * MINUTE_NS),
@@ -314,7 +318,7 @@ def compare(connection: Connection, queries: Queries, plain: Plain) -> None:
             (each.start_ns, set(each.tracks)) for each in plain.closed(recording)
         ]
         assert queries.runs(connection, recording, always) == plain.runs(recording)
-        assert queries.extents(connection, recording).get(recording) == plain.extent(recording)
+        assert queries.extent(connection, recording) == plain.extent(recording)
         days = queries.days(connection, recording, date(2023, 12, 1), date(2023, 12, 20))
         assert {
             (day - date(1970, 1, 1)).days * 1440 + number
