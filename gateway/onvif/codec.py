@@ -13,9 +13,10 @@ from lxml import etree
 
 from gateway.onvif.contract import Contract
 from gateway.onvif.reader import DecodeError, read_element
-from gateway.onvif.writer import EncodeError, Write, Writer, escape
+from gateway.onvif.schema import Child
+from gateway.onvif.writer import EncodeError, Write, Writer, Written, escape
 
-__all__ = ["Codec", "DecodeError", "EncodeError"]
+__all__ = ["Codec", "DecodeError", "EncodeError", "Written"]
 
 _START = re.compile(r"<[^\s/>]+")
 
@@ -31,8 +32,9 @@ class Codec:
 
     def __init__(self, contract: Contract) -> None:
         self._schema = contract.schema
-        self._prefixes = dict(contract.prefixes)
-        self._writer = Writer(self._prefixes)
+        self.prefixes: Mapping[str, str] = dict(contract.prefixes)
+        """Those of the catalogue."""
+        self._writer = Writer(self.prefixes)
         self._writes: dict[str, Write] = {}
 
     def decode(self, element: etree._Element) -> dict[str, Any]:
@@ -53,9 +55,20 @@ class Codec:
             value.text = write(value)
         return value.text
 
+    def written(self, tag: str, value: Mapping[str, Any]) -> Written:
+        """Return a global element as text that can be part of a larger value. Raises as `encode` does."""
+        return Written(self.encode(tag, value))
+
+    def typed(self, name: str, value: Mapping[str, Any]) -> Written:
+        """Return an element named after its type, given as `prefix:Name`. Raises EncodeError, or KeyError."""
+        prefix, _, local = name.partition(":")
+        tag = f"{{{self.prefixes[prefix]}}}{local}"
+        child = Child(local, tag, self._schema.type(tag), required=True, repeated=False)
+        return Written(self._writer.element(child)(value))
+
     def element(self, tag: str, value: Mapping[str, Any]) -> etree._Element:
         """Return a global element by itself, for use under `_any`. Raises as `encode` does."""
         text = self.encode(tag, value)
-        used = {prefix: uri for prefix, uri in self._prefixes.items() if f"{prefix}:" in text and prefix != "xml"}
+        used = {prefix: uri for prefix, uri in self.prefixes.items() if f"{prefix}:" in text and prefix != "xml"}
         declared = "".join(f' xmlns:{prefix}="{escape(uri)}"' for prefix, uri in used.items())
         return etree.fromstring(_START.sub(rf"\g<0>{declared}", text, count=1))

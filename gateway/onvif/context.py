@@ -22,6 +22,10 @@ class Context:
     """`rtsp://HOST:PORT` at the same host, or the configured external one."""
     local_address: str
     """The IP address of ours that the client reached."""
+    uri: str = "/"
+    """What the client POSTs to: path and query."""
+    to: str = ""
+    """Its wsa:To header; empty without one."""
 
 
 class Service(Protocol):

@@ -48,15 +48,18 @@ class Contract:
         return tuple(self._services.values())
 
     def operations(self, namespace: str) -> tuple[Operation, ...]:
-        """Return every operation of a service, in the WSDL's order. Raises KeyError."""
+        """Return every operation of a service: imported ones first, then in the WSDL's order. Raises KeyError."""
         if namespace not in self._operations:
             self._operations[namespace] = tuple(self._read(self._services[namespace]))
         return self._operations[namespace]
 
     def _read(self, entry: ServiceEntry) -> Iterator[Operation]:
-        """Read the operations that the service's document binds, its imported port types included."""
+        """Read the operations that the service's document binds, its imported port types included.
+
+        Those come first: an operation that the document repeats has the actions of the port type that it is from.
+        """
         main = self.schema.document(entry.document)
-        roots = [main, *(self.schema.document(path) for path in self._imported(entry.document))]
+        roots = [*(self.schema.document(path) for path in self._imported(entry.document)), main]
         messages = {name: element for root in roots for name, element in _messages(root)}
         bound = {expand(node, node.get("type", "")) for node in main.iterchildren(_WSDL + "binding")}
         seen: set[str] = set()

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gateway.domain.access import ANONYMOUS, Account
+from gateway.domain.access import Account
 from gateway.domain.errors import GatewayError
 from gateway.onvif.authentication import Authenticator, Credentials, Unauthorized
 from gateway.onvif.codec import Codec, DecodeError
@@ -160,7 +160,7 @@ class Endpoint:
         exchange.username = account.name or "-"
         if bound.handler is None:
             raise not_supported(exchange.operation)
-        answer = await self._call(bound.handler, self._decode(message), self._context(request, account))
+        answer = await self._call(bound.handler, self._decode(message), self._context(exchange, account))
         return self._reply(exchange, bound.operation, answer)
 
     def _admit(self, credentials: Credentials, bound: _Bound, message: soap.Envelope) -> Account:
@@ -215,8 +215,18 @@ class Endpoint:
         data = soap.reply(exchange.version, body, {"ter": _TER}, addressing, soap.FAULT_ACTION)
         return SoapResponse(fault.status, exchange.version.content_type, data, challenges)
 
-    def _context(self, request: SoapRequest, account: Account = ANONYMOUS) -> Context:
-        return Context(account, request.base, request.host, request.address, request.rtsp, request.local_address)
+    def _context(self, exchange: _Exchange, account: Account) -> Context:
+        request, addressing = exchange.request, exchange.addressing
+        return Context(
+            account,
+            request.base,
+            request.host,
+            request.address,
+            request.rtsp,
+            request.local_address,
+            request.uri,
+            "" if addressing is None else addressing.to,
+        )
 
     def _bind(self, service: Service) -> None:
         """Add a service's operations. One that two services share goes to the first that implements it."""

@@ -10,6 +10,9 @@ from gateway.onvif.contract import Contract
 
 _XS = "{http://www.w3.org/2001/XMLSchema}"
 _WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
+_FAULTS = "http://docs.oasis-open.org/wsrf/r-2"
+"""Only messages of WSDL documents refer to it, no schema does."""
+
 _OPEN = ("##any", "##targetNamespace")
 _SCHEME = "contract:///"
 
@@ -21,9 +24,10 @@ class Validator:
         self._resolver = _Relaxed(contract.catalogue)
         parser = etree.XMLParser(no_network=True, resolve_entities=False)
         parser.resolvers.add(self._resolver)
+        sources = [(entry.namespace, entry.document) for entry in contract.services()]
+        sources.append((_FAULTS, contract.catalogue.documents[_FAULTS][0]))
         imports = "".join(
-            f'<xs:import namespace="{entry.namespace}" schemaLocation="{_SCHEME}{entry.document}"/>'
-            for entry in contract.services()
+            f'<xs:import namespace="{namespace}" schemaLocation="{_SCHEME}{path}"/>' for namespace, path in sources
         )
         root = etree.fromstring(
             f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">{imports}</xs:schema>', parser, base_url=_SCHEME

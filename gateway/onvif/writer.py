@@ -24,6 +24,12 @@ class EncodeError(ValueError):
     """A value does not fit the contract: a fault of the code that made it."""
 
 
+class Written(str):
+    """An element that is already XML text, with the catalogue's prefixes; it stands where its plain value could."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """How the parts of a complex type are written, by key."""
@@ -62,6 +68,8 @@ class Writer:
         def write(value: Any) -> str:  # noqa: ANN401 - plain values
             parts = self._parts.get(plan) or self._prepare(plan)
             if not isinstance(value, dict):
+                if isinstance(value, Written):
+                    return value
                 if text is None:
                     raise EncodeError(f"element {name} needs a dict, not {value!r:.80}")
                 return f"{opening}>{text(value)}{end}"
@@ -150,5 +158,10 @@ def escape(text: str) -> str:
 
 
 def _foreign(elements: Any) -> str:  # noqa: ANN401 - plain values
-    """Write elements that the schema leaves open; they carry their own namespace declarations."""
-    return "".join([etree.tostring(element, encoding="unicode", with_tail=False) for element in elements])
+    """Write elements that the schema leaves open: those of lxml carry their own namespace declarations."""
+    return "".join(
+        [
+            element if isinstance(element, Written) else etree.tostring(element, encoding="unicode", with_tail=False)
+            for element in elements
+        ]
+    )

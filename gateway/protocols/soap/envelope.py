@@ -76,6 +76,7 @@ class Addressing:
     namespace: str
     action: str
     message_id: str
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +210,5 @@ def _addressing(headers: Sequence[etree._Element]) -> Addressing | None:
     if not found.keys() & {"Action", "MessageID"}:
         return None
     namespace = next(iter(found.values()))[0]
-    return Addressing(namespace, found.get("Action", ("", ""))[1], found.get("MessageID", ("", ""))[1])
+    action, message_id, to = (found.get(name, ("", ""))[1] for name in ("Action", "MessageID", "To"))
+    return Addressing(namespace, action, message_id, to)
