@@ -30,9 +30,12 @@ from gateway.onvif.device import DeviceActions, DeviceService, DeviceSettings
 from gateway.onvif.device_network import ServicePorts
 from gateway.onvif.deviceio import DeviceIOService
 from gateway.onvif.endpoint import Endpoint
+from gateway.onvif.events import EventService
+from gateway.onvif.events_notify import NOTIFY_CONTENT_TYPE
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
 from gateway.onvif.media_faults import ANONYMOUS_FAULTS
+from gateway.onvif.media_model import video_source_token
 from gateway.onvif.media_profiles import MediaProfiles, Streaming
 from gateway.protocols.http_auth import Algorithm, DigestServer
 from gateway.protocols.rtp import parameter_sets
@@ -46,15 +49,19 @@ from gateway.servers.discovery import DiscoveryServer, system_interfaces
 from gateway.servers.host import SystemNetwork
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
+from gateway.servers.http_post import HttpPoster
 from gateway.servers.listener import Listener
 from gateway.servers.multicast import MulticastStreams
 from gateway.servers.rtsp import RtspServer
 from gateway.servers.rtsp_ports import RtspOptions
 from gateway.services.accounts import Accounts
 from gateway.services.cameras import Cameras, live_path
+from gateway.services.event_sources import tell_signal_loss, tell_start
+from gateway.services.eventbus import EventBus
 from gateway.services.limiter import FailureLimiter
 from gateway.services.profiles import Profiles
 from gateway.services.snapshots import Snapshots
+from gateway.services.subscriptions import Subscriptions
 
 PACKAGE = "onvif-vms-gateway"
 MANUFACTURER, MODEL = "ONVIF VMS Gateway", "Gateway"
@@ -183,7 +190,12 @@ class Gateway:
             self._device_actions(profiles),
             clock,
         )
-        services = (device, MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles))
+        bus = EventBus(clock)
+        tell_start(bus, clock)
+        tell_signal_loss(cameras, bus, video_source_token)
+        poster = await stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
+        events = EventService(bus, Subscriptions(bus, clock), contract, codec, poster.post, clock)
+        services = (device, MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles), events)
         for service in services:
             model.register(service)
         verifier = self._token_verifier()
@@ -203,6 +215,7 @@ class Gateway:
 
         self._spawn("cameras", cameras.run())
         self._spawn("rtsp", rtsp.run())
+        self._spawn("notifications", events.notifications.run())
         self._spawn("accounts", accounts.follow(clock))
         listeners.start()
         await self._start_discovery(identity, device, listeners)

@@ -12,10 +12,11 @@ from gateway.onvif.context import Service
 from gateway.onvif.contract import Contract, Operation, load_contract
 from gateway.onvif.device import DeviceService
 from gateway.onvif.deviceio import DeviceIOService
+from gateway.onvif.events import EventService
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
 
-SERVICES: tuple[type[Service], ...] = (DeviceService, MediaService, Media2Service, DeviceIOService)
+SERVICES: tuple[type[Service], ...] = (DeviceService, MediaService, Media2Service, DeviceIOService, EventService)
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "operations.md"
 
 _DATA = Path(__file__).parent / "data"

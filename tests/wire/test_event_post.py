@@ -1,0 +1,80 @@
+"""Notifications on real sockets: what counts as taken, and every way in which a consumer can fail."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.servers import http_post
+from gateway.servers.http_post import HttpPoster
+
+
+class Consumer:
+    """A consumer that answers with the status in the path."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, bytes]] = []
+        self.base = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.taken.append((request.headers["Content-Type"], await request.read()))
+        status = int(request.match_info["status"])
+        if status == 0 and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=status or 200, headers={"Location": "/200"})
+
+
+@pytest.fixture
+async def consumer() -> AsyncIterator[Consumer]:
+    consumer, application = Consumer(), web.Application()
+    application.router.add_post("/{status}", consumer.answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    consumer.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield consumer
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def poster() -> AsyncIterator[HttpPoster]:
+    async with HttpPoster("application/soap+xml") as poster:
+        yield poster
+
+
+async def test_a_message_that_is_answered_with_success_was_taken(consumer: Consumer, poster: HttpPoster) -> None:
+    for status in ("200", "202", "204"):
+        await poster.post(f"{consumer.base}/{status}", b"<Notify/>")
+    assert consumer.taken == [("application/soap+xml", b"<Notify/>")] * 3
+
+
+@pytest.mark.parametrize("status", ["307", "404", "500"])
+async def test_another_answer_is_no_success(consumer: Consumer, poster: HttpPoster, status: str) -> None:
+    with pytest.raises(GatewayError, match=f"it answered with status {status}") as refused:
+        await poster.post(f"{consumer.base}/{status}", b"x")
+    assert (refused.value.kind, len(consumer.taken)) == (ErrorKind.UNAVAILABLE, 1)
+
+
+async def test_nobody_there(consumer: Consumer, poster: HttpPoster) -> None:
+    with pytest.raises(GatewayError, match="ServerDisconnectedError"):
+        await poster.post(f"{consumer.base}/0", b"x")
+    with pytest.raises(GatewayError, match="ClientConnectorError"):
+        await poster.post("http://127.0.0.1:9/", b"x")
+    with pytest.raises(GatewayError, match="nothing is sent before the start"):
+        await HttpPoster("text/xml").post(consumer.base, b"x")
+
+
+async def test_a_consumer_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    monkeypatch.setattr(http_post, "POST_SECONDS", 0.05)
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server, HttpPoster("text/xml") as poster:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(GatewayError, match=r"no answer within 0\.05 seconds"):
+            await poster.post(f"http://127.0.0.1:{port}/", b"x")
