@@ -7,6 +7,8 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -38,6 +40,21 @@ def administer(statement: str) -> None:
     """Run a statement beside all databases of the tests."""
     with psycopg.connect(url("postgres"), autocommit=True) as connection:
         connection.execute(statement)  # type: ignore[call-overload]
+
+
+def disconnect(database: str) -> None:
+    """End every connection to a database, as a server that is started anew does."""
+    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    with psycopg.connect(url("postgres")) as connection:
+        connection.execute(statement, (database,))
+
+
+@contextmanager
+def locked(url: str, number: int) -> Iterator[None]:
+    """Hold an advisory lock of a database."""
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (number,))
+        yield
 
 
 @cache

@@ -1,5 +1,6 @@
 """The index of all segments: what is where in time. `gateway.services.archive.Catalogue` is what readers ask of it."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from gateway.db import catalogue_index
 from gateway.db.catalogue_queries import Queries
 from gateway.db.stores import HoldStore
-from gateway.db.writer import DamagedError, Work, Writer
+from gateway.db.writer import DEADLINE, DamagedError, Work, Writer
 from gateway.domain.errors import GatewayError
 from gateway.domain.recording import Extent, Segment, Span
 
@@ -23,6 +24,9 @@ MAX_WAITING = 10_000
 _BATCH = 500
 """Segments in one transaction."""
 
+Remember = Callable[[str, bool], None]
+"""Keeps a fault for the next start, and whether the catalogue is then to be put aside."""
+
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
@@ -30,9 +34,7 @@ _log = logging.getLogger(__name__)
 class Catalogue:
     """Keeps segments and finds them again. Nothing here blocks the event loop."""
 
-    def __init__(
-        self, writer: Writer, reader: Writer, holds: HoldStore, fault: str, remember: Callable[[str], None]
-    ) -> None:
+    def __init__(self, writer: Writer, reader: Writer, holds: HoldStore, fault: str, remember: Remember) -> None:
         self._writer = writer
         self._reader = reader
         self._fault = fault
@@ -43,6 +45,7 @@ class Catalogue:
         """Added, but not yet written."""
         self._asked = False
         """Whether the writer will still look at what is waiting."""
+        self._writing: Future[dict[tuple[str, int], Segment]] | None = None
         self._failure = ""
         self.holds = holds.holds
         self.add_hold = holds.add_hold
@@ -139,20 +142,23 @@ class Catalogue:
         try:
             return await self._reader.run(work)
         except DamagedError as error:
-            self._set_fault(error.message)
+            self._set_fault(described(error), useless=True)
             raise
 
     async def _change(self, work: Work[None]) -> None:
         try:
             await self._writer.run(work)
         except DamagedError as error:
-            self._set_fault(error.message)
+            self._set_fault(described(error), useless=True)
             raise
 
     async def _written(self) -> None:
         """Wait until the writer has been through what waits. Where it failed, that is logged."""
         self._write()
-        await self._writer.run(lambda _connection: None)
+        if self._writing is not None:
+            future = asyncio.wrap_future(self._writing)
+            future.add_done_callback(lambda done: done.exception())
+            await asyncio.wait([future], timeout=DEADLINE)
 
     def _write(self) -> None:
         with self._lock:
@@ -160,7 +166,8 @@ class Catalogue:
                 return
             self._asked = True
         try:
-            self._writer.submit(self._write_waiting).add_done_callback(self._forget_written)
+            self._writing = self._writer.submit(self._write_waiting)
+            self._writing.add_done_callback(self._forget_written)
         except GatewayError as error:
             self._asked = False
             _log.error("%s", error.message)
@@ -182,16 +189,23 @@ class Catalogue:
                         del self._waiting[key]
             self._failure = ""
             return
+        with self._lock:
+            self._asked = False  # the work may not even have begun
         if str(error) != self._failure:
             _log.error("segments can't be catalogued, and wait: %s", error)
         self._failure = str(error)
         if isinstance(error, DamagedError):
-            self._set_fault(error.message)
+            self._set_fault(described(error), useless=True)
 
-    def _set_fault(self, fault: str) -> None:
+    def _set_fault(self, fault: str, *, useless: bool = False) -> None:
         if fault != self._fault:
             self._fault = fault
-            self._remember(fault)
+            self._remember(fault, useless)
+
+
+def described(error: DamagedError) -> str:
+    """Return what is wrong, without the advice: for a catalogue there is a better one."""
+    return error.message.partition(";")[0].replace("the database", "the catalogue", 1)
 
 
 def _batches(segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:

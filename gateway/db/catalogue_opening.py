@@ -7,7 +7,7 @@ from uuid import uuid4
 from sqlalchemy import URL, Connection, insert, select
 
 from gateway.db import opening
-from gateway.db.catalogue import Catalogue
+from gateway.db.catalogue import Catalogue, described
 from gateway.db.catalogue_schema import CATALOGUE
 from gateway.db.stores import HoldStore, SettingsStore
 from gateway.db.writer import DamagedError, Writer
@@ -27,38 +27,39 @@ def open_catalogue(url: URL, name: str, settings: SettingsStore, holds: HoldStor
     """
     known = settings.load(_KEY) or {"id": "", "fault": ""}
     place = opening.locate_catalogue(url, name)
-    connection, identity, fault = _open(*place, known["id"])
+    connection, identity, fault = _open(*place, **known)
     try:
         reader = opening.connect_reader(*place)
     except BaseException:
         connection.close()
         raise
-    fault = fault or known["fault"]
     if fault:
         _log.warning("%s; until it is made anew from the storages, recordings are missing in it", fault)
 
-    def remember(fault: str) -> None:
-        settings.store(_KEY, {"id": identity, "fault": fault})
+    def remember(fault: str, useless: bool) -> None:  # noqa: FBT001 - a callback
+        settings.store(_KEY, {"id": "" if useless else identity, "fault": fault})
 
     if known != {"id": identity, "fault": fault}:
-        remember(fault)
+        remember(fault, False)
     return Catalogue(Writer(connection, place[1]), Writer(reader, place[1]), holds, fault, remember)
 
 
-def _open(url: URL, name: str, known: str) -> tuple[Connection, str, str]:
-    """Return a connection to a sound catalogue, its id, and what was wrong with the one before."""
+def _open(url: URL, name: str, id: str, fault: str) -> tuple[Connection, str, str]:  # noqa: A002 - the setting's word
+    """Return a connection to a catalogue that can be used, its id, and why segments are missing in it.
+
+    Given are the id and the fault as last remembered.
+    """
     try:
         connection, identity = _connect(url, name)
     except DamagedError as error:
-        fault = error.message.partition(";")[0].replace("the database", "the catalogue", 1)
+        fault = described(error)
     else:
-        if identity == known:
-            return connection, identity, ""
+        if identity == id:
+            return connection, identity, fault
         if identity is None:
-            fault = f"the catalogue {name!r} is lost" if known else ""
-            return connection, _identify(connection), fault
+            return connection, _identify(connection), fault or (f"the catalogue {name!r} is lost" if id else "")
         connection.close()
-        fault = f"the catalogue {name!r} belongs to another database"
+        fault = fault or f"the catalogue {name!r} belongs to another database"
     _put_aside(Path(name))
     connection, _nothing = _connect(url, name)
     return connection, _identify(connection), fault

@@ -14,7 +14,7 @@ BUSY_SECONDS = 5.0
 _PAGE = 8192
 """Bytes: segments' rows are long."""
 
-_POSTGRESQL_LOCK = 0x6F6E766966
+POSTGRESQL_LOCK = 0x6F6E766966
 """Number of the advisory lock that writers hold; it is what BEGIN IMMEDIATE is with SQLite."""
 
 
@@ -63,6 +63,6 @@ def _postgresql(url: URL, *, readonly: bool) -> Engine:
 
         @event.listens_for(engine, "begin")
         def _begun(connection: Connection) -> None:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})")
 
     return engine

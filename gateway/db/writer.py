@@ -100,17 +100,18 @@ class Writer:
 
     def _do(self, work: Work[T]) -> T:
         """Do work in a transaction; once more when a server was lost on the way there, but not after its commit."""
-        for last in (False, True):
-            with self._connection.begin() as transaction:
-                try:
-                    result = work(self._connection)
-                except DBAPIError as error:
-                    if last or not error.connection_invalidated:
-                        raise
-                    transaction.rollback()
-                    continue
-            return result
-        raise AssertionError  # the second round returns or raises
+        committing = False
+        try:
+            with self._connection.begin():
+                result = work(self._connection)
+                committing = True
+        except DBAPIError as error:
+            self._connection.rollback()
+            if committing or not error.connection_invalidated:
+                raise
+            with self._connection.begin():
+                result = work(self._connection)
+        return result
 
 
 def put(connection: Connection, table: Table, key: Mapping[str, object], **others: object) -> None:
