@@ -1,0 +1,69 @@
+"""What recording jobs can record from: the channels' media profiles, and receivers."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.domain.media import MediaKind, StreamDescription
+from gateway.domain.recording import JobSource, SourceKind
+from gateway.onvif.media_profiles import MediaProfiles, video_encoder
+from gateway.services.cameras import is_complete
+from gateway.services.profiles import ConfigurationKind
+from gateway.services.recordings_jobs import LiveSource
+
+RECORDED = frozenset({MediaKind.VIDEO, MediaKind.AUDIO})
+"""Metadata is not recorded."""
+
+
+class Receivers(Protocol):
+    """Where receivers' streams are."""
+
+    def path(self, token: str) -> str | None:
+        """Return the path of a receiver's live stream, None for an unknown one."""
+        ...
+
+
+class RecordingSources:
+    """Sources by the tokens that clients know them by."""
+
+    def __init__(
+        self,
+        profiles: MediaProfiles,
+        receivers: Receivers,
+        description: Callable[[str], StreamDescription | None],
+        recorded: frozenset[MediaKind] = RECORDED,
+    ) -> None:
+        """`description` returns what is known of the stream at a path; `recorded` are the kinds that are stored."""
+        self._profiles = profiles
+        self._receivers = receivers
+        self._description = description
+        self._recorded = recorded
+
+    def live(self, source: JobSource) -> LiveSource | None:
+        """Return the stream of a source, None when there is no such source."""
+        find = self._receivers.path if source.kind is SourceKind.RECEIVER else self._path
+        path = find(source.token)
+        return None if path is None else LiveSource(path, self._kinds(path))
+
+    def video_source(self, profile: str) -> str | None:
+        """Return the token of the VideoSource that a media profile shows, None for an unknown profile."""
+        model = self._profiles.model()
+        found = model.profiles.get(profile)
+        token = "" if found is None else found.configurations.get(ConfigurationKind.VIDEO_SOURCE, "")
+        configuration = model.video_source_configurations.get(token)
+        return None if configuration is None else configuration.source.token
+
+    def profiles(self) -> tuple[str, ...]:
+        """Return the tokens of the media profiles that can be recorded: those with a picture."""
+        return tuple(token for token in self._profiles.model().profiles if self._path(token) is not None)
+
+    def _path(self, token: str) -> str | None:
+        model = self._profiles.model()
+        profile = model.profiles.get(token)
+        encoder = None if profile is None else video_encoder(model, profile)
+        return None if encoder is None else encoder.path
+
+    def _kinds(self, path: str) -> frozenset[MediaKind]:
+        description = self._description(path)
+        if description is None or not is_complete(description):
+            return frozenset()
+        return self._recorded & {track.kind for track in description.tracks}

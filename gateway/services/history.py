@@ -1,0 +1,207 @@
+"""The history of recordings: when each, and each of its tracks, had data, as property events (Recording Search §5.24).
+
+Times are whole seconds, as clients see them: data begins in the second of its first sample and ends with the second of
+its last one, but never begins before the stretch ahead of it has ended. So the states of a property alternate exactly.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.domain.event import Event, PropertyOperation
+from gateway.domain.recording import Recording, Span
+from gateway.services.archive import LATEST_NS
+from gateway.services.searches import Step
+from gateway.services.searches_scope import Archive, shown
+
+RECORDING_STATE = "tns1:RecordingHistory/Recording/State"
+TRACK_STATE = "tns1:RecordingHistory/Track/State"
+
+WINDOW_NS = 7 * 86_400 * 1_000_000_000
+"""Time that one step of a search looks at."""
+
+_AROUND_NS = 2_000_000_000
+"""What is looked at beyond a window, to see what a stretch in its first or last second joins."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """An event of a recording."""
+
+    recording: str
+    track: str
+    """Empty where it belongs to no track."""
+    event: Event
+    start_state: bool = False
+    """A virtual event: the state at an end of the search."""
+
+
+class StoredEvents(Protocol):
+    """Where other events of a recording are looked up."""
+
+    async def events(self, recording: str, window: Span) -> Sequence[Event]:
+        """Return the events of a recording in a window, in order of time."""
+        ...
+
+
+class NoEvents:
+    """StoredEvents of nothing."""
+
+    async def events(self, _recording: str, _window: Span) -> Sequence[Event]:
+        """Return no events."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When a recording, or a track of it, has data: stretches in order; one that still grows has no end."""
+
+    recording: str
+    track: str
+    """Empty for the recording itself."""
+    spans: tuple[Span, ...]
+
+    def state(self, time_ns: int) -> FoundEvent:
+        """Return the state at a time, as a virtual event."""
+        present = any(span.start_ns <= time_ns < span.end_ns for span in self.spans)
+        event = self._event(PropertyOperation.INITIALIZED, time_ns, present=present)
+        return FoundEvent(self.recording, self.track, event, start_state=True)
+
+    def events(self, window: Span) -> Iterator[FoundEvent]:
+        """Yield the changes in a window, in order."""
+        for span in self.spans:
+            for time_ns, present in ((span.start_ns, True), (span.end_ns, False)):
+                if window.start_ns <= time_ns < window.end_ns:
+                    event = self._event(PropertyOperation.CHANGED, time_ns, present=present)
+                    yield FoundEvent(self.recording, self.track, event)
+
+    def _event(self, operation: PropertyOperation, time_ns: int, *, present: bool) -> Event:
+        source = {"RecordingToken": self.recording}
+        if self.track:
+            event = Event.of(TRACK_STATE, {**source, "Track": self.track}, {"IsDataPresent": present})
+        else:
+            event = Event.of(RECORDING_STATE, source, {"IsRecording": present})
+        return event.told(operation, time_ns)
+
+
+async def find_events(
+    recordings: Sequence[Recording],
+    archive: Archive,
+    stored: StoredEvents,
+    start_ns: int,
+    end_ns: int,
+    *,
+    start_states: bool,
+) -> AsyncIterator[Step]:
+    """Yield all events from one time to another in order, backwards where the end is the earlier one; both included.
+
+    With `start_states` the state of each property at the start comes first; backwards, that at the end comes last.
+    """
+    backward = end_ns < start_ns
+    if start_states:
+        for recording in recordings:
+            yield await _states(archive, recording, start_ns)
+    for window in _windows(recordings, archive, min(start_ns, end_ns), max(start_ns, end_ns), backward=backward):
+        found: list[FoundEvent] = []
+        for recording in recordings:
+            for timeline in await timelines(archive, recording, window):
+                found += timeline.events(window)
+            found += [FoundEvent(recording.token, "", each) for each in await stored.events(recording.token, window)]
+        found.sort(key=lambda each: each.event.utc_ns)
+        yield Step(tuple(reversed(found) if backward else found), window.start_ns if backward else window.end_ns)
+    if backward and start_states:
+        for recording in recordings:
+            yield await _states(archive, recording, end_ns)
+    if end_ns < LATEST_NS:
+        yield Step((), end_ns)
+
+
+async def timelines(archive: Archive, recording: Recording, window: Span) -> list[Timeline]:
+    """Return the timelines of a recording and of its tracks with data, true within a window.
+
+    Which tracks a stretch has is looked up at the window's ends and, where these differ, halfway between: a track that
+    is missing for a part of the window only, and not at its ends, is taken to be there.
+    """
+    token, extent = recording.token, archive.extent(recording.token)
+    around = Span(window.start_ns - _AROUND_NS, min(window.end_ns, LATEST_NS - _AROUND_NS) + _AROUND_NS)
+    runs = await archive.runs(token, around)
+    segment = archive.writing(token)
+    growing = segment.end_ns if segment is not None and segment.fragments else LATEST_NS
+    found = [Timeline(token, "", _shown(runs, growing))]
+    held = {each.token for each in extent.tracks} if extent is not None else set()
+    tracks = [track.token for track in recording.tracks if track.token in held]
+    pieces = [(around, frozenset(tracks))] if len(tracks) < 2 else await _pieces(archive, token, around)  # noqa: PLR2004
+    for track in tracks:
+        spans = [span for run in runs for span in _with_track(run, pieces, track)]
+        found.append(Timeline(token, track, _shown(spans, growing)))
+    return found
+
+
+async def _pieces(archive: Archive, recording: str, span: Span) -> list[tuple[Span, frozenset[str]]]:
+    """Return the tracks that segments of a span have, in pieces of time."""
+    firsts = await archive.segments(recording, span, limit=1)
+    lasts = await archive.segments(recording, span, limit=1, descending=True)
+    if not firsts or not lasts:
+        return []
+    first, last = firsts[0], lasts[0]
+    before, after = frozenset(first.tracks), frozenset(last.tracks)
+    if before == after:
+        return [(span, before)]
+    if first.end_ns >= last.start_ns:
+        return [(Span(span.start_ns, last.start_ns), before), (Span(last.start_ns, span.end_ns), after)]
+    middle = (first.end_ns + last.start_ns) // 2
+    left = await _pieces(archive, recording, Span(span.start_ns, middle))
+    return left + await _pieces(archive, recording, Span(middle, span.end_ns))
+
+
+def _with_track(run: Span, pieces: Sequence[tuple[Span, frozenset[str]]], track: str) -> Iterator[Span]:
+    """Yield the parts of a run that have a track. What lies outside of all pieces is as the nearest one."""
+    start_ns: int | None = None
+    for index, (piece, tracks) in enumerate(pieces):
+        begin_ns = run.start_ns if index == 0 else max(run.start_ns, piece.start_ns)
+        end_ns = run.end_ns if index == len(pieces) - 1 else min(run.end_ns, piece.end_ns)
+        if begin_ns >= end_ns:
+            continue
+        if track in tracks:
+            start_ns = begin_ns if start_ns is None else start_ns
+        elif start_ns is not None:
+            yield Span(start_ns, begin_ns)
+            start_ns = None
+    if start_ns is not None:
+        yield Span(start_ns, run.end_ns)
+
+
+def _shown(spans: Iterable[Span], growing: int) -> tuple[Span, ...]:
+    """Return stretches in whole seconds, none beginning before the end of another.
+
+    One that reaches as far as what is being written, until `growing`, has not ended.
+    """
+    found: list[Span] = []
+    earliest = 0
+    for span in spans:
+        whole = shown(span)
+        start_ns = max(whole.start_ns, earliest)
+        end_ns = LATEST_NS if span.end_ns >= growing else max(whole.end_ns, start_ns)
+        earliest = end_ns
+        found.append(Span(start_ns, end_ns))
+    return tuple(found)
+
+
+def _windows(
+    recordings: Sequence[Recording], archive: Archive, low: int, high: int, *, backward: bool
+) -> Iterator[Span]:
+    """Yield the windows of a search, only as far as there is data."""
+    spans = [shown(extent.span) for each in recordings if (extent := archive.extent(each.token)) is not None]
+    if not spans:
+        return
+    low = max(low, min(span.start_ns for span in spans))
+    high = min(high, max(span.end_ns for span in spans)) + 1
+    starts = range(low, high, WINDOW_NS)
+    for start in reversed(starts) if backward else starts:
+        yield Span(start, min(start + WINDOW_NS, high))
+
+
+async def _states(archive: Archive, recording: Recording, time_ns: int) -> Step:
+    """Return the states of a recording at a time; a track without any data has none."""
+    found = await timelines(archive, recording, Span(time_ns, time_ns + 1))
+    return Step(tuple(timeline.state(time_ns) for timeline in found), time_ns)
