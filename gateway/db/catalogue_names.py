@@ -54,7 +54,7 @@ class Names:
         number = self.recording(connection, token)
         if number is not None:
             return number
-        number = self._make(connection, RECORDINGS, token, longest_ns=0)
+        number = self._make(connection, RECORDINGS, token, longest_ns=0, longest_run_ns=0)
         connection.execute(insert(TRACKS).values(recording=number, mask=ANY, token=""))
         return number
 

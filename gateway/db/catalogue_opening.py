@@ -40,7 +40,7 @@ def open_catalogue(url: URL, name: str, settings: SettingsStore, holds: HoldStor
         settings.store(_KEY, {"id": "" if useless else identity, "fault": fault})
 
     if known != {"id": identity, "fault": fault}:
-        remember(fault, False)
+        settings.store(_KEY, {"id": identity, "fault": fault})
     return Catalogue(Writer(connection, place[1]), Writer(reader, place[1]), holds, fault, remember)
 
 

@@ -48,9 +48,15 @@ _OLDEST = (
 )
 _OLDEST_OF_STORAGE = _OLDEST.where(SEGMENTS.c.storage == _STORAGE)
 
+_LONGEST_RUN = select(RECORDINGS.c.longest_run_ns).where(RECORDINGS.c.id == _RECORDING).scalar_subquery()
 _RUNS = (
     select(RUNS.c.start_ns, RUNS.c.end_ns)
-    .where(RUNS.c.recording == _RECORDING, RUNS.c.start_ns < _END, RUNS.c.end_ns > _START)
+    .where(
+        RUNS.c.recording == _RECORDING,
+        RUNS.c.start_ns >= _START - _LONGEST_RUN,
+        RUNS.c.start_ns < _END,
+        RUNS.c.end_ns > _START,
+    )
     .order_by(RUNS.c.start_ns, RUNS.c.end_ns)
 )
 _DAYS = (

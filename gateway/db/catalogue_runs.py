@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
 
-from gateway.db.catalogue_schema import RUNS, SEGMENTS
+from gateway.db.catalogue_schema import RECORDINGS, RUNS, SEGMENTS
 from gateway.db.catalogue_times import JOINT_NS, chained
 from gateway.domain.recording import Span
 
@@ -33,6 +33,9 @@ _TOUCHING = RUNS.c.recording == _RECORDING, RUNS.c.run_ns == _RUN, RUNS.c.start_
 _TOUCHED = select(RUNS.c.start_ns, RUNS.c.end_ns).where(*_TOUCHING).order_by(RUNS.c.start_ns)
 _DELETE = delete(RUNS).where(*_TOUCHING)
 _INSERT = insert(RUNS)
+_LENGTHEN = update(RECORDINGS).where(
+    RECORDINGS.c.id == _RECORDING, RECORDINGS.c.longest_run_ns < bindparam("length_ns")
+)
 
 
 def add_runs(connection: Connection, recording: int, rows: Iterable[Any]) -> None:
@@ -92,3 +95,5 @@ def _put_in(connection: Connection, recording: int, run_ns: int, spans: Iterable
     for span in spans:
         values = {"recording": recording, "run_ns": run_ns, "start_ns": span.start_ns, "end_ns": span.end_ns}
         connection.execute(_INSERT, values)
+        length_ns = span.end_ns - span.start_ns
+        connection.execute(_LENGTHEN, {"of": recording, "length_ns": length_ns, "longest_run_ns": length_ns})

@@ -16,6 +16,7 @@ RECORDINGS = Table(
     Column("id", Integer, primary_key=True),
     Column("token", String(255), nullable=False, unique=True),
     Column("longest_ns", BigInteger, nullable=False),  # no segment of it was ever longer
+    Column("longest_run_ns", BigInteger, nullable=False),  # no stretch either
 )
 
 TRACKS = Table(

@@ -148,7 +148,7 @@ def _migrate(connection: Connection, name: str, history: History) -> None:
         config.set_main_option(option, str(path).replace("%", "%%"))
     config.attributes.update(connection=connection, metadata=history.metadata, version_table=history.version_table)
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, history.head)
     except CommandError as error:
         message = f"the database {name!r} was written by another version of the gateway: {error}"
         raise GatewayError(ErrorKind.UNAVAILABLE, message) from error

@@ -204,7 +204,8 @@ def _build(directory: Path, days: int) -> int:
 
 def _fill(connection: sqlite3.Connection, recording: int, token: str, days: int, *, events: bool) -> None:
     run_minutes = MINUTES_OF_EVENT if events else DAYS_OF_RUN * MINUTES
-    connection.execute("INSERT INTO catalogue_recordings VALUES (?, ?, ?)", (recording, token, MINUTE_NS))
+    longest = MINUTE_NS, run_minutes * MINUTE_NS
+    connection.execute("INSERT INTO catalogue_recordings VALUES (?, ?, ?, ?)", (recording, token, *longest))
     tracks = [(recording, 1, ""), (recording, 2, "VIDEO001"), (recording, 4, "AUDIO001")]
     connection.executemany("INSERT INTO catalogue_tracks VALUES (?, ?, ?)", tracks)
     connection.executemany(

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from gateway.domain.media import (
     TrackDescription,
     VideoParameters,
 )
+from gateway.domain.recording import Hold, Span
 from gateway.services.accounts import Accounts
 
 ADMIN = Account("root", UserLevel.ADMINISTRATOR, Secret("Correct-Horse-9"))
@@ -128,6 +130,45 @@ def test_stores_survive(tmp_path: Path, url: str) -> None:
     assert database.settings.load("onvif.none") is None
     assert database.settings.load("nothing") is None
     assert database.profiles.load() == [{"token": "b", "name": "new"}, {"token": "c"}]
+    database.close()
+
+
+def test_the_archives_objects_survive(tmp_path: Path, url: str) -> None:
+    database = open_here(tmp_path, url)
+    stores = {"recordings": database.recordings, "jobs": database.jobs, "receivers": database.receivers}
+    for kind, store in stores.items():
+        for token in ("b", "a", "c"):
+            store.save(token, {"kind": kind})
+        store.save("b", {"kind": kind, "mode": None})
+        store.delete("a")
+    database.close()
+    database = open_here(tmp_path, url)
+    assert database.recordings.load() == {"b": {"kind": "recordings", "mode": None}, "c": {"kind": "recordings"}}
+    assert list(database.jobs.load()) == list(database.receivers.load()) == ["b", "c"]
+    database.close()
+
+
+async def test_holds(tmp_path: Path, url: str) -> None:
+    first, second = (Hold(token, token, Span(5, (1 << 63) - 1), "evidence", "root") for token in ("a", "b"))
+    database = open_here(tmp_path, url)
+    await database.holds.add_hold(second)
+    await database.holds.add_hold(replace(first, reason=""))
+    await database.holds.add_hold(first)
+    assert await database.holds.holds() == [first, second]
+    database.close()
+    database = open_here(tmp_path, url)
+    assert await database.holds.holds("b") == [second]
+    await database.holds.remove_hold("b")
+    await database.holds.remove_hold("b")
+    assert await database.holds.holds() == [first]
+    database.close()
+
+
+def test_a_database_of_the_first_version_is_taken_on(tmp_path: Path, url: str) -> None:
+    opening.connect(*opening.locate(tmp_path, url), replace(opening.MAIN, head="0001")).close()
+    database = open_here(tmp_path, url)
+    database.recordings.save("a", {})
+    assert database.recordings.load() == {"a": {}}
     database.close()
 
 

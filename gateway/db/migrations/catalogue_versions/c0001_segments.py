@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("token", sa.String(255), nullable=False, unique=True),
         sa.Column("longest_ns", sa.BigInteger, nullable=False),
+        sa.Column("longest_run_ns", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "catalogue_tracks",
