@@ -191,10 +191,11 @@ class Gateway:
             clock,
         )
         bus = EventBus(clock)
+        subscriptions = Subscriptions(bus, clock)
         tell_start(bus, clock)
         tell_signal_loss(cameras, bus, video_source_token)
         poster = await stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
-        events = EventService(bus, Subscriptions(bus, clock), contract, codec, poster.post, clock)
+        events = EventService(bus, subscriptions, contract, codec, poster.post, clock)
         services = (device, MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles), events)
         for service in services:
             model.register(service)
