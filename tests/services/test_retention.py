@@ -1,0 +1,207 @@
+"""A year of recording in seconds: what is deleted, in which order, and what never is."""
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from gateway.domain.recording import Hold, Retention, Segment, Span
+from gateway.domain.storage import StorageState, StorageStatus, Volume
+from gateway.services.retention import LEAST_HEADROOM, Planner, Rules, Sweeper, Why
+from gateway.services.storages import Room
+from gateway.testing.clock import FakeClock
+
+NS = 1_000_000_000
+HOUR = 3600 * NS
+DAY = 24 * HOUR
+GB = 10**9
+BEGIN = 1_700_000_000 * NS
+
+
+class Disks:
+    """Storages and catalogue in memory."""
+
+    def __init__(self, capacities: dict[str, int], limits: dict[str, int] | None = None) -> None:
+        self.capacities, self.limits = capacities, limits or {}
+        self.segments: dict[tuple[str, int], Segment] = {}
+        self.deleted: list[Segment] = []
+
+    def write(self, recording: str, start_ns: int, size: int, length: int = 4 * HOUR) -> str | None:
+        rooms = sorted(self.rooms(), key=lambda room: room.left, reverse=True)
+        if rooms[0].status.free < size:
+            return None
+        name = rooms[0].volume.id
+        segment = Segment(recording, start_ns, start_ns + length, start_ns, name, f"{recording}/x.mp4", size, (), ())
+        self.segments[recording, start_ns] = segment
+        return name
+
+    async def oldest(self, *, storage: str | None = None, recording: str | None = None, limit: int) -> list[Segment]:
+        found = (
+            segment
+            for segment in self.segments.values()
+            if storage in {None, segment.storage} and recording in {None, segment.recording}
+        )
+        return list(itertools.islice(found, limit))
+
+    async def usage(self) -> dict[tuple[str, str], int]:
+        found: Counter[tuple[str, str]] = Counter()
+        for segment in self.segments.values():
+            found[segment.recording, segment.storage] += segment.size
+        return dict(found)
+
+    def rooms(self) -> list[Room]:
+        used: Counter[str] = Counter()
+        for segment in self.segments.values():
+            used[segment.storage] += segment.size
+        return [
+            Room(
+                Volume(name, "memory", self.limits.get(name)),
+                StorageStatus(StorageState.OK, "", capacity, capacity - used[name]),
+                used[name],
+            )
+            for name, capacity in self.capacities.items()
+        ]
+
+    async def check(self) -> None:
+        """Always up to date."""
+
+    async def delete(self, segments: Sequence[Segment]) -> list[Segment]:
+        self.deleted += segments
+        return list(segments)
+
+    async def removed(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            del self.segments[segment.recording, segment.start_ns]
+
+
+def rules(recordings: dict[str, Retention] | None = None, overall: Retention = Retention(), *holds: Hold) -> Rules:  # noqa: B008 - frozen
+    return Rules(recordings or {}, overall, holds)
+
+
+def hold(recording: str, start_ns: int, end_ns: int) -> Hold:
+    return Hold("h", recording, Span(start_ns, end_ns), "theft", "admin")
+
+
+async def planned(disks: Disks, ruled: Rules, now_ns: int, headroom: int = 0) -> list[tuple[str, int, Why]]:
+    plan = await Planner(disks, ruled, disks.rooms(), now_ns, headroom).plan()
+    return [(each.segment.recording, (each.segment.start_ns - BEGIN) // DAY, each.why) for each in plan.deletions]
+
+
+def filled(days: int, recordings: Sequence[str] = ("a",), size: int = GB, capacity: int = 1000 * GB) -> Disks:
+    disks = Disks({"disk": capacity})
+    for day in range(days):
+        for recording in recordings:
+            disks.write(recording, BEGIN + day * DAY, size, DAY)
+    return disks
+
+
+async def test_footage_goes_by_age_each_recording_at_its_own() -> None:
+    disks = filled(10, ("a", "b", "c"))
+    ruled = rules({"a": Retention(3), "b": Retention(max_days=8)}, Retention(9))
+    found = await planned(disks, ruled, BEGIN + 10 * DAY)
+    assert found == [
+        *(("a", day, Why.AGE) for day in range(7)),
+        *(("b", day, Why.AGE) for day in range(2)),
+        ("c", 0, Why.AGE),
+    ]
+
+
+async def test_sizes_hold_and_the_oldest_goes_first() -> None:
+    ruled = rules({"a": Retention(max_bytes=8 * GB)}, Retention(max_bytes=15 * GB))
+    found = await planned(filled(10, ("a", "b")), ruled, BEGIN + 10 * DAY)
+    assert found == [
+        ("a", 0, Why.RECORDING_SIZE),
+        ("a", 1, Why.RECORDING_SIZE),
+        ("b", 0, Why.TOTAL_SIZE),
+        ("b", 1, Why.TOTAL_SIZE),
+        ("a", 2, Why.TOTAL_SIZE),
+    ]
+
+
+async def test_min_days_beats_days_and_sizes() -> None:
+    ruled = rules({"a": Retention(max_days=2, max_bytes=GB, min_days=5)})
+    disks = filled(10)
+    plan = await Planner(disks, ruled, disks.rooms(), BEGIN + 10 * DAY, 0).plan()
+    assert len(plan.deletions) == 5
+    assert plan.problems == ["recording a stays over its max_size: the rest is held or younger than min_days"]
+
+
+async def test_only_room_for_new_footage_beats_min_days_and_nothing_beats_a_hold() -> None:
+    disks = filled(10, capacity=int(10.6 * GB))
+    ruled = rules({"a": Retention(min_days=9)}, Retention(), hold("a", BEGIN, BEGIN + DAY))
+    found = await planned(disks, ruled, BEGIN + 10 * DAY, headroom=2 * GB)
+    assert found == [("a", 1, Why.ROOM_IN_SPITE), ("a", 2, Why.ROOM_IN_SPITE)]
+    everything = rules(None, Retention(max_days=1, max_bytes=1), hold("a", 0, BEGIN + 99 * DAY))
+    plan = await Planner(disks, everything, disks.rooms(), BEGIN + 50 * DAY, 2 * GB).plan()
+    assert plan.deletions == []
+    assert plan.problems == [
+        "all recordings stay over retention.max_size: the rest is held or younger than min_days",
+        "there is no room for new footage: everything else is held",
+    ]
+
+
+async def test_a_limit_that_was_lowered_is_reached_on_that_storage() -> None:
+    disks = Disks({"one": 1000 * GB, "two": 1000 * GB})
+    for day in range(10):
+        disks.write("a", BEGIN + day * DAY, 10 * GB, DAY)
+    disks.limits = {"one": 25 * GB}
+    found = await Planner(disks, rules(), disks.rooms(), BEGIN + 10 * DAY, 0).plan()
+    assert {deletion.segment.storage for deletion in found.deletions} == {"one"}
+    assert found.size == 30 * GB
+
+
+async def test_a_clock_that_jumps_deletes_nothing_until_it_is_believed() -> None:
+    disks, clock = filled(10), FakeClock(BEGIN + 10 * DAY)
+
+    async def ruled() -> Rules:
+        return rules({"a": Retention(max_days=30)})
+
+    sweeper = Sweeper(disks, disks, disks.removed, ruled, clock)
+    clock.set_utc(BEGIN + 400 * DAY)
+    assert (await sweeper.sweep()).deletions == []
+    clock.set_utc(BEGIN + 10 * DAY)
+    assert (await sweeper.sweep()).deletions == []
+    clock.set_utc(BEGIN + 400 * DAY)  # and there it stays: it was right after all
+    await sweeper.sweep()
+    await clock.advance(86_500)
+    assert len((await sweeper.sweep()).deletions) == 10
+
+
+async def test_a_year_of_sixteen_cameras() -> None:
+    chance = random.Random(1)
+    disks = Disks({"one": 200 * GB, "two": 300 * GB}, {"two": 250 * GB})
+    own = {
+        f"cam{index}": Retention(
+            chance.choice([None, 7, 30, 360]), chance.choice([None, 20 * GB]), chance.choice([0, 2])
+        )
+        for index in range(16)
+    }
+    holds = [hold(f"cam{index}", BEGIN + 20 * DAY, BEGIN + 21 * DAY) for index in (0, 5)]
+    ruled = rules(own, Retention(max_days=200), *holds)
+    clock = FakeClock(BEGIN)
+
+    async def of_today() -> Rules:
+        return ruled
+
+    sweeper = Sweeper(disks, disks, disks.removed, of_today, clock)
+    lost = 0
+    for day in range(365):
+        for name in own:
+            lost += disks.write(name, clock.utc_ns(), chance.randint(50, 200) * GB // 1000, DAY) is None
+        await clock.advance(24 * 3600)
+        before = len(disks.deleted)
+        plan = await sweeper.sweep()
+        now = clock.utc_ns()
+        for deletion in plan.deletions:
+            assert not ruled.held(deletion.segment)
+            assert deletion.why is Why.ROOM_IN_SPITE or not ruled.young(deletion.segment, now)
+        assert len(disks.deleted) - before == len(plan.deletions)
+        for room in disks.rooms():
+            assert room.left >= 0
+        if day % 10 == 0:
+            late = [segment for segment in disks.segments.values() if ruled.expired(segment, now)]
+            assert all(ruled.held(segment) for segment in late)
+    assert lost == 0
+    kept = {(segment.recording, segment.start_ns) for segment in disks.segments.values() if ruled.held(segment)}
+    assert {recording for recording, _ in kept} == {"cam0", "cam5"}
+    assert sum(room.left for room in disks.rooms()) >= LEAST_HEADROOM
