@@ -20,7 +20,7 @@ class HttpPoster:
     """
 
     def __init__(self, content_type: str) -> None:
-        self._headers = {"Content-Type": content_type}
+        self._headers = {"Content-Type": content_type, "User-Agent": "onvif-vms-gateway"}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

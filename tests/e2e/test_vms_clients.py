@@ -79,8 +79,8 @@ REFUSED = {
 
 
 def expected() -> dict[str, str]:
-    """Return the outcome of every implemented operation."""
-    outcomes = dict.fromkeys(implemented(), "ok")
+    """Return the outcome of every implemented operation; events have tests of their own."""
+    outcomes = dict.fromkeys((name for name in implemented() if not name.startswith("events.")), "ok")
     for fault, operations in REFUSED.items():
         service = ""
         for word in operations.split():

@@ -1,0 +1,47 @@
+"""Clients that others wrote subscribe to events: pulled and sent, and a camera that comes back is told both ways."""
+
+import json
+
+import pytest
+from e2e.conftest import HTTP_PORT, PASSWORD, PEERS, USER, Gateway, read_json_line, run_json, start_film_camera
+from e2e.network import HOUSE, LAN, Network
+from e2e.test_vms_clients import client, implemented
+
+pytestmark = pytest.mark.peer
+CREDENTIALS = (HOUSE, HTTP_PORT, USER, PASSWORD)
+REBOOT, LOSS = "tns1:Monitoring/OperatingTime/LastReboot", "tns1:VideoSource/SignalLoss"
+
+
+@pytest.mark.parametrize("mode", ["digest", "usernametoken"])
+def test_onvif_python_calls_every_operation_of_events(gateway: Gateway, mode: str) -> None:
+    found = run_json(gateway.place, client("onvif_python"), PEERS / "onvif_python_events.py", *CREDENTIALS, mode)
+    assert {f"events.{name}" for name in found["called"]} == {
+        name for name in implemented() if name.startswith("events.")
+    }
+    assert found["topics"] == [REBOOT.removeprefix("tns1:"), LOSS.removeprefix("tns1:")]
+    reboot = [state for state in found["states"] if state[2] == "Status"]
+    assert [state[0] for state in reboot] == ["Initialized"]
+    assert ["Initialized", "VideoSource_pattern", "State", "false"] in found["states"]
+    assert sorted(found["again"]) == sorted(found["states"])
+    assert found["filtered"] == reboot
+    assert (found["past"][0], found["past"][1]) == (["", "", "", ""], reboot[0])
+    assert (found["empty"], found["renewed"], found["pull_points"]) == (0, 120, 64)
+    # The client can't send the text of a topic.
+    assert (found["no_topic"], found["after"]) == ("InvalidTopicExpressionFault", "ResourceUnknownFault")
+
+
+def test_home_assistant_reads_events_both_ways(gateway: Gateway, network: Network) -> None:
+    process = network.lan.start(client("home_assistant"), PEERS / "home_assistant_events.py", *CREDENTIALS, LAN)
+    first = read_json_line(process)
+    camera = start_film_camera(network, 7555)
+    second = read_json_line(process)
+    _, errors = process.communicate(timeout=30)
+    camera.process.terminate()
+    camera.process.wait(timeout=10)
+    assert process.returncode == 0, errors
+    for way in ("pulled", "sent"):
+        # Home Assistant asks for the states once more than it gets them anyway.
+        assert [LOSS, "Initialized", "VideoSource_returning", "true"] in first[way]
+        assert {state[1] for state in first[way]} == {"Initialized"}
+        assert second[way] == [[LOSS, "Changed", "VideoSource_returning", "false"]], json.dumps(second)
+    assert first["entities"] == {"Last Reboot": next(state[3] for state in first["sent"] if state[0] == REBOOT)}
