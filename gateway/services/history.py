@@ -122,11 +122,12 @@ async def timelines(archive: Archive, recording: Recording, window: Span) -> lis
     Which tracks a stretch has is looked up at the window's ends and, where these differ, halfway between: a track that
     is missing for a part of the window only, and not at its ends, is taken to be there.
     """
-    token, extent = recording.token, archive.extent(recording.token)
-    around = Span(window.start_ns - _AROUND_NS, min(window.end_ns, LATEST_NS - _AROUND_NS) + _AROUND_NS)
-    runs = await archive.runs(token, around)
-    segment = archive.writing(token)
+    token, extent, segment = recording.token, archive.extent(recording.token), archive.writing(recording.token)
     growing = segment.end_ns if segment is not None and segment.fragments else LATEST_NS
+    around = Span(
+        min(window.start_ns - _AROUND_NS, growing - 1), min(window.end_ns, LATEST_NS - _AROUND_NS) + _AROUND_NS
+    )
+    runs = await archive.runs(token, around)
     found = [Timeline(token, "", _shown(runs, growing))]
     held = {each.token for each in extent.tracks} if extent is not None else set()
     tracks = [track.token for track in recording.tracks if track.token in held]
