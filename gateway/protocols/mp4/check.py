@@ -1,0 +1,28 @@
+"""A look at every sample of a segment file."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from gateway.protocols.mp4.reader import SegmentHeader, read_fragment
+
+
+class Place(Protocol):
+    """Where a fragment is."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+
+class Opened(Protocol):
+    """A file whose header was read."""
+
+    @property
+    def header(self) -> SegmentHeader: ...  # noqa: D102
+
+
+def check_samples(read: Callable[[int, int], bytes], opened: Opened, fragments: Iterable[Place]) -> None:
+    """Read every sample; `read(offset, size)` returns bytes of the file. Raises GatewayError INVALID."""
+    for fragment in fragments:
+        read_fragment(read(fragment.offset, fragment.size), opened.header)
