@@ -64,8 +64,7 @@ def _esds(track: TrackDescription) -> bytes:
     """Return an ES descriptor (ISO/IEC 14496-1 §7.2.6.5) with the AudioSpecificConfig."""
     config = config_of(track)
     specific = _descriptor(5, config.data if config else b"")
-    bitrate = (track.audio.bitrate if track.audio else 0).to_bytes(4, "big")
-    decoder = _descriptor(4, b"\x40\x15\0\0\0" + bitrate + bitrate + specific)  # MPEG-4 audio, an audio stream
+    decoder = _descriptor(4, b"\x40\x15" + bytes(11) + specific)  # MPEG-4 audio, an audio stream, bit rate not told
     return full_box(b"esds", 0, 0, _descriptor(3, b"\0\0\0" + decoder + _descriptor(6, b"\2")))
 
 
