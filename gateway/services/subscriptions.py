@@ -23,6 +23,9 @@ Wants: TypeAlias = Callable[[Event], bool]
 BUFFER_BEGIN = "tns1:EventBuffer/Begin"
 """Topic of the message that marks the beginning of what is kept (ONVIF Core §11.2.3)."""
 
+PACE_SECONDS = 0.05
+"""Between two answers that were waited for: a flood of events is told in batches. A single event is told at once."""
+
 _NS, _MS = 1_000_000_000, 1_000_000
 _STATES = (PropertyOperation.INITIALIZED, PropertyOperation.DELETED)
 _log = logging.getLogger(__name__)
@@ -60,6 +63,8 @@ class Subscription:
         """On the monotonic clock."""
         self.keep = 0.0
         """Seconds that a pull prolongs it by at least."""
+        self.paced = 0.0
+        """When the next answer may be given that is waited for."""
         self.busy = False
         """Whether a pull is waiting: it does not expire meanwhile."""
         self.ended = False
@@ -226,6 +231,9 @@ class Subscriptions:
         finally:
             for wait in waits:
                 wait.cancel()
+        if subscription.queue:
+            await self._clock.sleep(max(0.0, subscription.paced - self._clock.monotonic()))
+            subscription.paced = self._clock.monotonic() + PACE_SECONDS
 
     def _check_room(self, account: str, *, pulled: bool) -> None:
         limits = self.limits

@@ -72,6 +72,24 @@ async def test_a_pull_waits_for_the_first_event_and_takes_what_comes_with_it() -
     assert await pull == ["-:gate", "-:yard"]
 
 
+async def test_a_flood_is_told_in_batches() -> None:
+    desk = Desk()
+    subscription = desk.create()
+    told = []
+    for name in "abc":
+        pull = asyncio.create_task(desk.pull(subscription, 60))
+        await settle()
+        desk.preset(name)
+        await desk.clock.advance(0.03)
+        if pull.done():
+            told.append(pull.result())
+        else:
+            desk.preset(name + name)
+            await desk.clock.advance(0.03)
+            told.append(await pull)
+    assert told == [["-:a"], ["-:b", "-:bb"], ["-:c", "-:cc"]]
+
+
 async def test_a_pull_without_events_ends_at_its_time_and_not_before() -> None:
     desk = Desk()
     subscription = desk.create(5)
