@@ -39,7 +39,7 @@ class CapabilityModel:
         self._services: dict[str, Service] = {}
 
     def register(self, service: Service) -> None:
-        """Announce a service. Raises KeyError when the contract does not know its namespace."""
+        """Announce a service from now. Raises KeyError when the contract does not know its namespace."""
         self._contract.service(service.namespace)
         self._services[service.namespace] = service
 
@@ -62,6 +62,8 @@ class CapabilityModel:
             if service is None:
                 continue
             content = {"XAddr": context.base + service.path, **translate(service.capabilities())}
+            if namespace == RECORDING:
+                content["ReceiverSource"] = RECEIVER in self._services
             if namespace == DEVICE:
                 content["System"]["SupportedVersions"] = [_version(self._contract.service(DEVICE).version)]
             if namespace in _EXTENDED:

@@ -108,7 +108,26 @@ class Endpoint:
         self._time_limit = time_limit
         self._bound: dict[str, _Bound] = {}
         for service in services:
-            self._bind(service)
+            self.add(service)
+
+    def add(self, service: Service) -> None:
+        """Serve another service from now. An operation that two services share goes to the first that implements it.
+
+        Raises ValueError for an operation that the contract lacks.
+        """
+        known = self._contract.operations(service.namespace)
+        strange = _operation_names(service) - {operation.name for operation in known}
+        if strange:
+            raise ValueError(
+                f"{type(service).__name__} has operations that {service.namespace} lacks: {sorted(strange)}"
+            )
+        for operation in known:
+            handler: Handler | None = getattr(service, operation.name, None)
+            if handler is None and operation.name == "GetServiceCapabilities":
+                handler = _capabilities_handler(service)
+            present = self._bound.get(operation.request)
+            if present is None or (present.handler is None and handler is not None):
+                self._bound[operation.request] = _Bound(operation, handler)
 
     def operations(self) -> tuple[Operation, ...]:
         """Return every implemented operation."""
@@ -227,22 +246,6 @@ class Endpoint:
             request.uri,
             "" if addressing is None else addressing.to,
         )
-
-    def _bind(self, service: Service) -> None:
-        """Add a service's operations. One that two services share goes to the first that implements it."""
-        known = self._contract.operations(service.namespace)
-        strange = _operation_names(service) - {operation.name for operation in known}
-        if strange:
-            raise ValueError(
-                f"{type(service).__name__} has operations that {service.namespace} lacks: {sorted(strange)}"
-            )
-        for operation in known:
-            handler: Handler | None = getattr(service, operation.name, None)
-            if handler is None and operation.name == "GetServiceCapabilities":
-                handler = _capabilities_handler(service)
-            present = self._bound.get(operation.request)
-            if present is None or (present.handler is None and handler is not None):
-                self._bound[operation.request] = _Bound(operation, handler)
 
 
 def _operation_names(service: Service) -> set[str]:
