@@ -115,6 +115,10 @@ class GopCollector:
             self.frames += 1
             if unit.keyframe and unit.rtp_time != self._key_time:
                 return self._key(unit, steady)
+        if not self._units and self._keyed:
+            self._skip(track)
+            return None
+        if track == self._main:
             if new_frame and self._too_long(steady):
                 gop = self._cut()
             self._measure(steady.utc_ns)
@@ -201,13 +205,16 @@ class GopCollector:
             self._intervals += 1
 
     def _append(self, unit: AccessUnit) -> None:
-        if not self._units and self._keyed:
-            self.skipped += 1
-            return
         if not self._units:
             self._start_ns = unit.utc_ns
         self._units.append(unit)
         self._size += len(unit.packets.data)
+
+    def _skip(self, track: int) -> None:
+        """Leave out a unit that no key frame came before; after a picture left out, something is missing."""
+        self.skipped += 1
+        if track == self._main:
+            self._newest_ns = None
 
     def _too_long(self, unit: AccessUnit) -> bool:
         return bool(self._units) and (

@@ -31,15 +31,17 @@ class Segmenter:
         self._run_ns = 0
         self._number: int | None = None
         """Of the last GOP; None when the next one can't follow it."""
-        self._minute: int | None = None
-        """Minute that the open segment was begun in; None when none is open."""
+        self._minute = 0
+        """Minute that the last segment was begun in."""
         self._description = StreamDescription(())
+        self._before = self._state
 
-    def place(self, gop: Gop) -> Place | None:
-        """Return where a GOP goes; None when it can't be played, since its beginning is missing."""
+    def place(self, gop: Gop, *, is_open: bool) -> Place | None:
+        """Return where a GOP goes, given whether a segment is open; None when its key frame is missing."""
+        self._before = self._state
         goes_on = self._number is not None and gop.follows and gop.number == self._number + 1
         minute = (gop.start_ns + self._offset_ns) // SEGMENT_NS
-        same = goes_on and self._minute is not None and gop.description == self._description
+        same = is_open and goes_on and gop.description == self._description
         begins = not same or (gop.keyed and minute != self._minute)
         if begins and not gop.keyed:
             self.interrupted()
@@ -51,11 +53,14 @@ class Segmenter:
         self._number = gop.number
         return Place(begins, self._run_ns)
 
-    def closed(self) -> None:
-        """Take that the open segment was closed; the next GOP begins another, in the same run if it follows."""
-        self._minute = None
+    def retry(self) -> None:
+        """Take back the last placing: its GOP was not written. It may be placed again, or be given up."""
+        self._run_ns, self._number, self._minute, self._description = self._before
 
     def interrupted(self) -> None:
         """Take that something is missing from here; the next GOP begins another run."""
-        self._minute = None
         self._number = None
+
+    @property
+    def _state(self) -> tuple[int, int | None, int, StreamDescription]:
+        return self._run_ns, self._number, self._minute, self._description
