@@ -131,7 +131,7 @@ class Recorder:
 
     states: dict[str, tuple[JobState, str]] = field(default_factory=dict)
 
-    def state(self, recording: str) -> tuple[JobState, str]:
+    def state(self, recording: str, _track: str) -> tuple[JobState, str]:
         return self.states.get(recording, (JobState.IDLE, ""))
 
 

@@ -6,6 +6,7 @@ Who wants to know subscribes: `watch` for every change of an object, `subscribe`
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 from gateway.domain.recording import (
@@ -88,8 +89,8 @@ class Recordings:
         self._subscribers: list[Callable[[], None]] = []
         self._assigned: tuple[Assignment, ...] = ()
         self._told: dict[str, JobStatus] = {}
-        self.reported: Callable[[str], tuple[JobState, str]] = _idle
-        """The recorder's state of a recording and its error in a sentence; whoever builds the recorder sets it."""
+        self.reported: Callable[[str, str], tuple[JobState, str]] = _idle
+        """The recorder's state of a recording's track and its error; whoever builds the recorder sets it."""
 
     # What there is
 
@@ -177,7 +178,7 @@ class Recordings:
         """Return what a job does. Raises RecordingError NoRecordingJob."""
         job = self.job(token)
         won = self._winners().get(job.recording)
-        reported = self.reported(job.recording) if won is job else None
+        reported = partial(self.reported, job.recording) if won is job else None
         return status(job, self.recording(job.recording), reported, self._sources)
 
     def watch(self, watcher: Callable[[Change], None]) -> None:
@@ -201,6 +202,12 @@ class Recordings:
         for token, found in self._told.items():
             if told.get(token) != found:
                 self.tell(Change(What.JOB_STATE, found.recording, job=token))
+
+    def data_deleted(self, token: str, span: Span) -> None:
+        """Tell that a time's data of a recording is gone, of all its tracks."""
+        recording = self._recordings.get(token)
+        for track in () if recording is None else recording.tracks:
+            self.tell(Change(What.DATA_DELETED, token, track.token, span=span))
 
     # For the editor
 
@@ -241,5 +248,5 @@ class Recordings:
         return winners(self.job(token) for token in self._activated)
 
 
-def _idle(_recording: str) -> tuple[JobState, str]:
+def _idle(_recording: str, _track: str) -> tuple[JobState, str]:
     return JobState.IDLE, ""

@@ -3,9 +3,9 @@
 Priorities are decided per recording: a recording's file has one source, so the winning job has all of its tracks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gateway.domain.media import MediaKind
 from gateway.domain.recording import (
@@ -73,6 +73,10 @@ class JobStatus:
     sources: tuple[SourceState, ...]
 
 
+TrackReport: TypeAlias = Callable[[str], tuple[JobState, str]]
+"""Takes a track's token; returns what the recorder does with it, and its error in a sentence."""
+
+
 def winners(jobs: Iterable[RecordingJob]) -> dict[str, RecordingJob]:
     """Return the job that records, by recording: the active one with the highest priority.
 
@@ -100,9 +104,7 @@ def assignment(recording: Recording, job: RecordingJob, sources: Sources) -> Ass
     return None
 
 
-def status(
-    job: RecordingJob, recording: Recording, reported: tuple[JobState, str] | None, sources: Sources
-) -> JobStatus:
+def status(job: RecordingJob, recording: Recording, reported: TrackReport | None, sources: Sources) -> JobStatus:
     """Return the state of a job; `reported` is what the recorder says of the recording, None for a losing job."""
     kinds = {track.token: track.kind for track in recording.tracks}
     parts = tuple(_source(source, kinds, reported, sources) for source in job.sources)
@@ -128,19 +130,24 @@ def all_tracks(recording: Recording) -> tuple[JobTrack, ...]:
 
 
 def _source(
-    source: JobSource, kinds: Mapping[str, MediaKind], reported: tuple[JobState, str] | None, sources: Sources
+    source: JobSource, kinds: Mapping[str, MediaKind], reported: TrackReport | None, sources: Sources
 ) -> SourceState:
     """Return the state of a source. Tracks whose medium it does not have are left out: nothing can come of them."""
     live = sources.live(source)
-    if live is None and reported is not None:
-        reported = JobState.ERROR, f"the source {source.token!r} does not exist"
-    state, error = reported or (JobState.IDLE, "")
-    if state is JobState.PARTIALLY_ACTIVE:
-        state = JobState.ACTIVE
+    missing = "" if live is not None or reported is None else f"the source {source.token!r} does not exist"
     present = live.kinds if live is not None else frozenset()
     tracks = tuple(
-        TrackState(track, state, error if state is JobState.ERROR else "")
+        _track(track, missing, reported)
         for track in source.tracks
         if not present or kinds.get(track.destination) in present
     )
-    return SourceState(source, aggregate([each.state for each in tracks] or [state]), tracks)
+    default = JobState.ERROR if missing else JobState.IDLE
+    return SourceState(source, aggregate([each.state for each in tracks] or [default]), tracks)
+
+
+def _track(track: JobTrack, missing: str, reported: TrackReport | None) -> TrackState:
+    if missing:
+        return TrackState(track, JobState.ERROR, missing)
+    if reported is None:
+        return TrackState(track, JobState.IDLE)
+    return TrackState(track, *reported(track.destination))
