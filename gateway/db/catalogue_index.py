@@ -22,6 +22,8 @@ from gateway.domain.recording import Segment, Span
 
 _log = logging.getLogger(__name__)
 
+_LIMIT = 1 << 62
+
 _Row = Any  # of _ROWS
 
 _RECORDING: BindParameter[int] = bindparam("of")
@@ -68,10 +70,10 @@ def add(connection: Connection, segments: Iterable[Segment]) -> None:
     names = Names()
     by_recording: dict[int, dict[int, Segment]] = defaultdict(dict)
     for segment in segments:
-        if 0 <= segment.end_ns - segment.start_ns <= DAY_NS:
+        if _is_possible(segment):
             by_recording[names.make_recording(connection, segment.recording)][segment.start_ns] = segment
         else:
-            _log.error("the segment %r is not catalogued: it ends before its start or a day after it", segment.name)
+            _log.error("the segment %r is not catalogued: its times or sizes can't be", segment.name)
     for recording, new in by_recording.items():
         _drop(connection, recording, new)
         connection.execute(_INSERT, [_values(connection, names, recording, each) for each in new.values()])
@@ -124,6 +126,12 @@ def _values(connection: Connection, names: Names, recording: int, segment: Segme
         "name": None if segment.name == usual_name(segment.recording, segment.start_ns) else segment.name,
         "origin": segment.origin or None,
     }
+
+
+def _is_possible(segment: Segment) -> bool:
+    """Whether its numbers fit, and are no trouble to others: a damaged file may say anything of itself."""
+    numbers = segment.start_ns, segment.run_ns, segment.size
+    return all(0 <= number < _LIMIT for number in numbers) and 0 <= segment.end_ns - segment.start_ns <= DAY_NS
 
 
 def _lengthen(connection: Connection, recording: int, length_ns: int) -> None:

@@ -163,6 +163,14 @@ async def test_days(catalogue: Catalogue) -> None:
     assert list(await catalogue.days(DOOR, date(2023, 12, 10), date(2024, 1, 10))) == [date(2023, 12, 10)]
 
 
+async def test_a_minute_that_another_segment_has_too_stays(catalogue: Catalogue) -> None:
+    early, late = segment(NOON - 60 * SECOND, 90), segment(NOON + 45 * SECOND, 10, run_ns=0)
+    await catalogue.add_all([early, late])
+    await catalogue.remove([late])
+    days = await catalogue.days(DOOR, date(2023, 12, 9), date(2023, 12, 9))
+    assert int.from_bytes(days[date(2023, 12, 9)], "little") == 0b11 << 719
+
+
 async def test_extents_of_tracks_that_came_and_went(catalogue: Catalogue) -> None:
     silent = (VIDEO,)
     day = 1440
@@ -205,12 +213,18 @@ async def test_the_oldest_of_a_storage(catalogue: Catalogue) -> None:
 
 
 async def test_impossible_segments_are_left_out(catalogue: Catalogue, caplog: pytest.LogCaptureFixture) -> None:
-    await catalogue.add_all([replace(minute(0), end_ns=NOON - 1), minute(1, seconds=100_000), minute(2)])
+    impossible = [
+        replace(minute(0), end_ns=NOON - 1),
+        minute(1, seconds=100_000),
+        replace(minute(3), start_ns=1 << 70, end_ns=1 << 70),
+        minute(4, size=-1),
+        minute(5, run_ns=-1),
+    ]
+    await catalogue.add_all([*impossible, minute(2)])
     assert await starts(catalogue, FOREVER) == [2]
-    assert (
-        "the segment 'Recording_door/2023-12-09/12-00-00.000Z.mp4' is not catalogued: "
-        "it ends before its start or a day after it" in caplog.text
-    )
+    assert len(caplog.messages) == len(impossible)
+    name = "Recording_door/2023-12-09/12-00-00.000Z.mp4"
+    assert caplog.messages[0] == f"the segment '{name}' is not catalogued: its times or sizes can't be"
 
 
 @dataclass
