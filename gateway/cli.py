@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway import app
+from gateway import app, cli_archive
 from gateway.config import Config, ConfigError, Http, Rtsp, data_directory, load, parse_listen
 from gateway.db import open_database
 from gateway.domain.access import Account, Secret, UserLevel
@@ -25,6 +25,7 @@ from gateway.registry import PluginState, PluginStatus, Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.probe import probe
 from gateway.services.accounts import Accounts
+from gateway.storages import with_demo_storage
 
 _EPILOG = """\
 examples:
@@ -108,6 +109,8 @@ def parser() -> argparse.ArgumentParser:
     passwd = actions.add_parser("passwd", help="set a user's password; it is asked, or read from standard input")
     passwd.add_argument("name", help="user name")
     users.set_defaults(run=_users)
+
+    cli_archive.add_commands(commands, _read_config)
     return whole
 
 
@@ -126,6 +129,7 @@ def _read_config(options: argparse.Namespace) -> Config:
         config = msgspec.structs.replace(config, gateway=msgspec.structs.replace(config.gateway, data=options.data))
     if given.get("demo"):
         config = msgspec.structs.replace(config, cameras=(*config.cameras, *demo_cameras(config.cameras)))
+        config = with_demo_storage(config)
     return config
 
 

@@ -1,8 +1,8 @@
 """Configured storages with their backends."""
 
-from pathlib import Path
+import msgspec
 
-from gateway.config import Config, ConfigError, Storage, did_you_mean, settings_for
+from gateway.config import Config, ConfigError, Storage, data_directory, did_you_mean, settings_for
 from gateway.domain.errors import GatewayError
 from gateway.domain.storage import Volume
 from gateway.registry import Registry
@@ -12,9 +12,12 @@ DEMO_LIMIT = 4 * 10**9
 """Bytes that simulated cameras may fill."""
 
 
-def demo_storage(data: Path) -> Storage:
-    """Return the storage of a demonstration: a directory in the data directory."""
-    return Storage(id="demo", limit=DEMO_LIMIT, settings={"path": str(data / "archive")})
+def with_demo_storage(config: Config) -> Config:
+    """Return a configuration with the storage of a demonstration, in the data directory, unless it has one."""
+    if config.storages:
+        return config
+    storage = Storage(id="demo", limit=DEMO_LIMIT, settings={"path": str(data_directory(config) / "archive")})
+    return msgspec.structs.replace(config, storages=(storage,))
 
 
 def storages(config: Config, registry: Registry, installation: str) -> list[tuple[Volume, StorageBackend]]:

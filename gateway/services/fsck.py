@@ -109,7 +109,7 @@ class Scan(Protocol):
 Read: TypeAlias = Callable[[int, int], bytes]
 OpenScan: TypeAlias = Callable[[Read], Scan]
 """Takes what reads a file; raises GatewayError INVALID when its header is not whole."""
-CheckSamples: TypeAlias = Callable[[Read, Scan, Sequence[Fragment]], None]
+CheckSamples: TypeAlias = Callable[[Read, Sequence[Fragment]], None]
 """Looks at every sample of a file's fragments; raises GatewayError INVALID at the first that is damaged."""
 
 
@@ -265,7 +265,7 @@ class Fsck:
     def _damage(self, backend: StorageBackend, segment: Segment) -> str:
         read = _reader(backend, segment.name)
         try:
-            self._check_samples(read, self._scan(read), segment.fragments)
+            self._check_samples(read, segment.fragments)
         except (OSError, GatewayError) as error:
             return str(error)
         return ""

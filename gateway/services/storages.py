@@ -27,6 +27,8 @@ FORGET_SECONDS = 600.0
 
 RELEASE_SECONDS = 30.0
 _MOST_RESERVE = 512 * 2**20
+_UNSEEN = StorageStatus(StorageState.NOT_INSTALLED, "it was not looked at yet")
+_FINE = {StorageState.OK, StorageState.FORMATTING}
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class Storages:
         self._usage = usage
         self._changed = changed
         self._lock = threading.Lock()
-        self._seen = {name: StorageStatus(StorageState.NOT_INSTALLED, "not looked at yet") for name in self._volumes}
+        self._seen = dict.fromkeys(self._volumes, _UNSEEN)
         self._used: Mapping[str, int] = {}
         self._failures: dict[str, _Failure] = {}
         self._released: set[str] = set()
@@ -121,8 +123,14 @@ class Storages:
     def _tell(self, name: str, before: StorageStatus) -> None:
         after = self._status(name)
         if before.state is not after.state:
-            level = logging.INFO if after.state is StorageState.OK else logging.ERROR
-            _log.log(level, "storage %s: %s%s", name, after.state, f": {after.cause}" if after.cause else "")
+            level = logging.INFO if after.state in _FINE else logging.ERROR
+            _log.log(
+                logging.DEBUG if before is _UNSEEN and level == logging.INFO else level,
+                "storage %s: %s%s",
+                name,
+                after.state,
+                f": {after.cause}" if after.cause else "",
+            )
             self._changed(name, before, after)
 
     def _status(self, name: str) -> StorageStatus:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from gateway.protocols.mp4.reader import SegmentHeader, read_fragment
+from gateway.protocols.mp4.reader import read_fragment
+from gateway.protocols.mp4.scan import Scanner
 
 
 class Place(Protocol):
@@ -15,14 +16,8 @@ class Place(Protocol):
     def size(self) -> int: ...  # noqa: D102
 
 
-class Opened(Protocol):
-    """A file whose header was read."""
-
-    @property
-    def header(self) -> SegmentHeader: ...  # noqa: D102
-
-
-def check_samples(read: Callable[[int, int], bytes], opened: Opened, fragments: Iterable[Place]) -> None:
+def check_samples(read: Callable[[int, int], bytes], fragments: Iterable[Place]) -> None:
     """Read every sample; `read(offset, size)` returns bytes of the file. Raises GatewayError INVALID."""
+    header = Scanner(read).header
     for fragment in fragments:
-        read_fragment(read(fragment.offset, fragment.size), opened.header)
+        read_fragment(read(fragment.offset, fragment.size), header)
