@@ -170,8 +170,13 @@ class MoviePlan:
         table = self._tables.setdefault(key, TrackTable(key[0], scale))
         shift = to_ticks(segment.start_ns + self._shift_ns - self._zero_ns, scale)
         table.add(run, shift, segment.entries[run.track], self._size)
-        self._ranges.append(SourceRange(self._source, offset + run.offset, run.size))
-        self._size += run.size
+        size = run.size
+        begin, before = offset + run.offset, self._ranges[-1] if self._ranges else None
+        if before is not None and before.source == self._source and before.offset + before.size == begin:
+            self._ranges[-1] = SourceRange(self._source, before.offset, before.size + size)
+        else:
+            self._ranges.append(SourceRange(self._source, begin, size))
+        self._size += size
 
 
 def _size(piece: bytes | SourceRange) -> int:

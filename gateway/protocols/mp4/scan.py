@@ -1,5 +1,6 @@
 """A look at a segment file of which any tail may be missing or garbage, as a crash leaves it."""
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,8 @@ from gateway.protocols.mp4.boxes import SMALL_HEADER, peek, to_ns
 from gateway.protocols.mp4.reader import MAX_HEADER, SegmentHeader, read_header
 
 _FIRST_READ: Final = 4096
+_MFRO = struct.Struct("!I4sII")
+"""The last box in the trailer, which tells its size (ISO/IEC 14496-12 §8.8.11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,9 @@ class Scanner:
     def _trailer(self) -> None:
         head = self._read(self.valid_end, SMALL_HEADER)
         found = peek(memoryview(head), 0, len(head))
-        if found is not None and found.kind == b"mfra" and self._read(self.valid_end + found.end - 1, 1):
+        if found is None or found.kind != b"mfra" or found.end < _MFRO.size:
+            return
+        last = self._read(self.valid_end + found.end - _MFRO.size, _MFRO.size)
+        if len(last) == _MFRO.size and _MFRO.unpack(last) == (_MFRO.size, b"mfro", 0, found.end):
             self.valid_end += found.end
             self.complete = True

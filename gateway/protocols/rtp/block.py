@@ -41,6 +41,17 @@ def payloads(block: PacketBlock) -> Iterator[tuple[int, bool, memoryview]]:
             yield data[start + 2] << 8 | data[start + 3], data[start + 1] > 127, view[bounds[0] : bounds[1]]  # noqa: PLR2004 - the marker is the top bit
 
 
+def payload(block: PacketBlock, view: memoryview, index: int) -> tuple[int, bool, memoryview] | None:
+    """Return the same of one packet, None when it is no RTP packet; `view` is of the block's data."""
+    data, offset = block.data, block.offsets[index]
+    start = offset + FRAME_HEADER
+    end = min(start + (data[offset + 2] << 8 | data[offset + 3]), len(data))
+    bounds = payload_bounds(data, start, end) if start <= end else None
+    if bounds is None:
+        return None
+    return data[start + 2] << 8 | data[start + 3], data[start + 1] > 127, view[bounds[0] : bounds[1]]  # noqa: PLR2004 - the marker is the top bit
+
+
 def _bounds(block: PacketBlock) -> Iterator[tuple[int, int]]:
     data, size = block.data, len(block.data)
     for offset in block.offsets:

@@ -8,9 +8,12 @@ from typing import ClassVar, Final
 from gateway.domain.media import PacketBlock
 from gateway.protocols.rtp import block
 from gateway.protocols.rtp.packet import HEADER_SIZE
-from gateway.protocols.rtp.payload import PayloadFormat, Piece, joined
+from gateway.protocols.rtp.payload import PayloadFormat, Piece, Rest, joined
 
 _HEADERS: Final = block.FRAME_HEADER + HEADER_SIZE
+_WORTHWHILE: Final = 4
+"""So many packets must follow before they are taken at once."""
+_NUMBERS: Final = bytes(range(256))
 _PLAIN: Final = 0x80
 """First byte of an RTP header without CSRCs, extension and padding."""
 
@@ -70,6 +73,33 @@ class NalFormat(PayloadFormat):
             if head.type in self.slices:
                 return False
         return False
+
+    def resume(self, packets: PacketBlock, rest: Rest) -> tuple[tuple[memoryview, ...], Rest]:
+        """Depacketise one block of a frame, as every format does; the middle of a long unit is taken at once."""
+        data, view, offsets = packets.data, memoryview(packets.data), packets.offsets
+        units: list[memoryview] = []
+        fragments, expected = list(rest.fragments), rest.sequence
+        index, count = 0, len(offsets)
+        while index < count:
+            found = block.payload(packets, view, index)
+            index += 1
+            if found is None:
+                continue
+            sequence, marker, payload = found
+            if sequence != expected:
+                fragments.clear()
+            expected = (sequence + 1) & 0xFFFF
+            self._take(payload, fragments, units, last=marker)
+            if fragments and count - index > _WORTHWHILE:
+                more = self._middle(data, offsets, index - 1)
+                size = offsets[index] - offsets[index - 1]
+                begin = offsets[index] + _HEADERS + self.header_size + 1
+                fragments += [
+                    view[at : at + size - (begin - offsets[index])] for at in range(begin, begin + more * size, size)
+                ]
+                index += more
+                expected = (expected + more) & 0xFFFF
+        return tuple(units), Rest(expected, tuple(fragments))
 
     def inband(self, packets: PacketBlock) -> tuple[bytes, ...]:
         """Return the parameter sets in front of the first slice, in order."""
@@ -131,14 +161,35 @@ class NalFormat(PayloadFormat):
 
     def _take_fragment(self, payload: memoryview, fragments: list[memoryview], units: list[memoryview]) -> None:
         flags = payload[self.header_size]
+        body = payload[self.header_size + 1 :]
         if flags & 0x80:
-            fragments[:] = [payload]
+            fragments[:] = [memoryview(self.header_of_fragment(payload)), body]
         elif fragments:
-            fragments.append(payload)
+            fragments.append(body)
         if flags & 0x40 and fragments:
-            begin = self.header_size + 1
-            units.append(joined([self.header_of_fragment(fragments[0]), *(part[begin:] for part in fragments)]))
+            units.append(joined(fragments))
             fragments.clear()
+
+    def _middle(self, data: bytes, offsets: Sequence[int], index: int) -> int:
+        """Return how many packets behind one with a fragment are like it and go on with its NAL unit.
+
+        Whole columns of bytes are compared, which costs a fraction of looking at packets one by one.
+        """
+        first, follows = offsets[index], offsets[index + 1]
+        size, low = follows - first, data[first + 7]
+        fragment_header = _HEADERS + self.header_size
+        count = min(len(offsets) - 2 - index, 0xFF - low)
+        if size <= fragment_header or data[first + 4] != _PLAIN:
+            return 0
+        for column in (2, 3, 4, 6, *range(_HEADERS, fragment_header)):
+            values = data[follows + column : follows + count * size : size]
+            count -= len(values.lstrip(data[first + column : first + column + 1]))
+        values = data[follows + fragment_header : follows + count * size : size]
+        count -= len(values.lstrip(bytes((data[first + fragment_header] & 0x3F,))))
+        numbers = data[follows + 7 : follows + count * size : size]
+        if numbers != _NUMBERS[low + 1 : low + 1 + count] or offsets[index + count] != first + count * size:
+            return 0
+        return count
 
     def _split(self, payload: memoryview) -> Iterator[memoryview]:
         position, end = self.header_size, len(payload)
