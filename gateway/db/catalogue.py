@@ -15,7 +15,7 @@ from gateway.db import catalogue_index
 from gateway.db.catalogue_queries import Queries
 from gateway.db.stores import HoldStore
 from gateway.db.writer import DEADLINE, DamagedError, Work, Writer
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.recording import Extent, Segment, Span
 
 MAX_WAITING = 10_000
@@ -57,8 +57,12 @@ class Catalogue:
         return self._fault
 
     async def restored(self) -> None:
-        """Take that every segment there is has been added again. Raises GatewayError."""
-        await self._written()
+        """Take that every segment there is has been added again. Raises GatewayError when some could not be written."""
+        if self._waiting:
+            await self._written()
+        if self._waiting:
+            message = f"{len(self._waiting)} segments are not catalogued yet: {self._failure}"
+            raise GatewayError(ErrorKind.UNAVAILABLE, message)
         self._set_fault("")
 
     def add(self, segment: Segment) -> None:
@@ -66,10 +70,11 @@ class Catalogue:
 
         When it can't be written, that is logged, and tried again with the next one.
         """
+        key = segment.recording, segment.start_ns
         with self._lock:
-            full = len(self._waiting) >= MAX_WAITING
+            full = len(self._waiting) >= MAX_WAITING and key not in self._waiting
             if not full:
-                self._waiting[segment.recording, segment.start_ns] = segment
+                self._waiting[key] = segment
         if full:
             self._set_fault(f"{MAX_WAITING} segments could not be catalogued, and others after them are not in it")
         self._write()

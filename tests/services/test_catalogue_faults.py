@@ -197,9 +197,16 @@ class TestWaiting:
         database, holder = locked
         for number in range(3):
             database.catalogue.add(minute(number))
+        database.catalogue.add(minute(1))
         assert database.catalogue.fault == "2 segments could not be catalogued, and others after them are not in it"
+        with pytest.raises(
+            GatewayError, match=r"2 segments are not catalogued yet: the database .* is locked by another"
+        ):
+            await database.catalogue.restored()
         holder.execute("ROLLBACK")
         assert await numbers(database) == [0, 1]
+        await database.catalogue.restored()
+        assert database.catalogue.fault == ""
 
     async def test_what_waits_is_written_when_it_closes(self, tmp_path: Path) -> None:
         database = open_here(tmp_path)
