@@ -61,22 +61,12 @@ class TrackInput:
         blocks = (report,) if report else ()
         return rtcp.serialize([rtcp.ReceiverReport(ssrc, blocks), rtcp.SourceDescription(ssrc, _CNAME)])
 
-    def holding(self) -> bool:
-        """Tell whether bytes of the buffer are still needed."""
-        return bool(self.assembler.waiting_since_ns)
-
-    def detach(self) -> None:
-        """Copy the bytes that are still needed."""
-        self.assembler.detach()
-
 
 class SessionMedia:
     """All tracks of one session. Nothing reaches the sink before it can be told what it is."""
 
     def __init__(self, description: Description, sink: MediaSink) -> None:
         self.inputs: list[TrackInput] = []
-        self.received = 0
-        """Units of the main track so far, so that silence can be told."""
         self._description = description
         self._sink = sink
         self._clock = CameraClock()
@@ -107,6 +97,11 @@ class SessionMedia:
         """Whether the camera has ended the main track."""
         return self.inputs[self._main].ended
 
+    @property
+    def newest_ns(self) -> int:
+        """When the newest unit of the main track arrived; 0 before the first."""
+        return self.inputs[self._main].assembler.newest_ns
+
     def all_marked(self) -> bool:
         """Tell whether all ends of frames are marked, so that the timer will never be needed."""
         return all(track.assembler.marks for track in self.inputs if track.timed)
@@ -124,27 +119,11 @@ class SessionMedia:
             if track.timed and track.assembler.needs_timer and now_ns - track.assembler.waiting_since_ns >= FLUSH_NS:
                 track.assembler.flush()
 
-    def holding(self) -> bool:
-        """Tell whether bytes of the buffer that all tracks share are still needed."""
-        for track in self.inputs:  # noqa: SIM110 - before every read, where a generator costs more
-            if track.assembler.waiting_since_ns:
-                return True
-        return False
-
-    def detach(self) -> None:
-        """Copy the bytes that are still needed."""
-        for track in self.inputs:
-            track.assembler.detach()
-
     def _deliver(self, unit: AccessUnit) -> None:
-        changed = False
-        if unit.track == self._main:
-            self.received += 1
-            if self._described and not unit.keyframe:
-                self._sink.deliver(unit)  # nearly always, without looking further
-                return
-            changed = unit.keyframe and self._description.learn(unit)
+        """Take a unit: every one until the stream is described, then the key frames, which may change what it is."""
+        changed = unit.track == self._main and unit.keyframe and self._description.learn(unit)
         if (changed and self._described) or (not self._described and self._description.complete):
             self.describe()
         if self._described:
             self._sink.deliver(unit)
+            self.inputs[unit.track].assembler.deliver = self._sink.deliver

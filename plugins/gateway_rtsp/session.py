@@ -159,10 +159,10 @@ class Session:
                 setup.udp.start(track, self._peer(setup.transport), self._clock, self._after_media)
             else:
                 track = media.add(stream.buffer)
+                stream.holders.append(track.assembler)
                 stream.receivers[setup.channels[0]] = track.assembler.take
                 stream.receivers[setup.channels[1]] = track.rtcp_frame
         if not self._options.udp:
-            stream.holder = media
             self._connection.after_media = self._after_media
         return media
 
@@ -210,8 +210,8 @@ class Session:
             await self._clock.sleep(step)
             if media.ended:
                 self._fail("ended the stream with RTCP BYE")
-            silent = 0.0 if media.received != seen else silent + step
-            seen = media.received
+            silent = 0.0 if media.newest_ns != seen else silent + step
+            seen = media.newest_ns
             if silent >= (self._options.media_timeout if seen else FIRST_MEDIA_SECONDS) - step / 2:
                 self._fail(f"has sent no media for {silent:g} s")
             waited += step
@@ -267,7 +267,7 @@ class Session:
             self._timer.cancel()
         self._media = None
         self._connection.stream.receivers.clear()
-        self._connection.stream.holder = None
+        self._connection.stream.holders.clear()
         self._connection.after_media = None
         _close_all([setup.udp for setup in self._setups])
         if self._id and self._connection.running:

@@ -44,7 +44,7 @@ class UdpPair:
         """Receive for a track on the running loop; `after_media` is called after each burst."""
         self._peer = peer
         self.buffer.receiver = track.assembler.take
-        self.buffer.holder = track
+        self.buffer.holder = track.assembler
         loop = asyncio.get_running_loop()
         loop.add_reader(self._rtp, self._read_rtp, clock, after_media)
         loop.add_reader(self._rtcp, self._read_rtcp, track, clock)

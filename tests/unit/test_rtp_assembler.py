@@ -39,13 +39,7 @@ class Wire:
             index, track, self.buffer.buffer, Timeline(track.clock_rate, CameraClock()), self.units.append
         )
         self.buffer.receiver = self.assembler.take
-        self.buffer.holder = self
-
-    def holding(self) -> bool:
-        return bool(self.assembler.waiting_since_ns)
-
-    def detach(self) -> None:
-        self.assembler.detach()
+        self.buffer.holder = self.assembler
 
     def send(self, data: bytes | memoryview, now: int = NOW) -> None:
         self.buffer.room()[: len(data)] = data
@@ -259,8 +253,8 @@ def test_a_unit_outlives_the_reuse_of_the_buffer() -> None:
     unit = Packetizer(0, H264, 9, 0).unit([h264(1, 9000)], 0, NOW, keyframe=False)
     for data in block.packets(unit.packets):
         wire.send(data)
-        wire.detach()
-        wire.detach()
+        wire.assembler.detach()
+        wire.assembler.detach()
     assert wire.units[0].packets.data == unit.packets.data
     assert list(wire.units[0].packets.offsets) == list(unit.packets.offsets)
 

@@ -56,10 +56,10 @@ def test_a_block_gives_its_packets_back() -> None:
 @given(st.integers(0, 2**40), st.lists(st.integers(-(2**30), 2**30), max_size=20))
 def test_unwrapped_values_keep_their_distance(start: int, steps: list[int]) -> None:
     unwrap = Unwrapper(32)
-    value, before = start + 2**40, unwrap((start + 2**40) & 0xFFFFFFFF)
+    value, before = start + 2**40, unwrap.extend((start + 2**40) & 0xFFFFFFFF)
     for step in steps:
         value += step
-        after = unwrap(value & 0xFFFFFFFF)
+        after = unwrap.extend(value & 0xFFFFFFFF)
         assert after & 0xFFFFFFFF == value & 0xFFFFFFFF
         assert after - before in {step, step + 2**32}
         before = after

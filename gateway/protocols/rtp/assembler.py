@@ -2,8 +2,13 @@
 
 Packets stay in the receive buffer, framed for interleaved TCP, until their unit is complete; it is then copied
 out once. A unit ends at the marker, when the timestamp changes, at 64 KB, or when the caller says so.
+
+Between two units of a camera the processor's caches are overwritten, mostly by the copies for the viewers: what
+costs is not so much what is computed as how many objects are touched.
 """
 
+import struct
+from array import array
 from collections.abc import Callable
 from typing import Final
 
@@ -19,21 +24,46 @@ MAX_UNIT_BYTES: Final = 64 * 1024
 
 _DOLLAR: Final = 0x24
 _FRAME_HEADER: Final = 4
-_NOWHERE: Final = -1
+_RTP_HEADER: Final = 12
+_VERSION: Final = 2
+_UNMARKED: Final = 0x7F
+"""The byte of marker and payload type is not above this without the marker, which is the top bit."""
 _COUNT_AFTER: Final = 64
 """Packets after which `reception` is told: what it knows are sums over seconds."""
-_WORTHWHILE: Final = 4
-"""So many packets must follow before they are taken at once."""
-_ALIKE: Final = (5, 2, 3, 0, 1, 4, 11, 10, 9, 8)
-"""Bytes that packets of one frame have in common: marker and payload type, size, framing, version and timestamp."""
-_SMALLEST: Final = 4 + 12
-"""Frame header and RTP header."""
 _RTCP_FIRST, _RTCP_LAST = 200, 204
 """What the byte of marker and payload type is in RTCP packets that a camera puts on the RTP channel (RFC 5761 §4)."""
+
+_headers = struct.Struct(">HHBB2xI").unpack_from
+"""`$` and channel, length; of RTP: version and flags, marker and payload type, timestamp."""
 
 
 class Assembler:
     """Collects the packets of one track. `deliver` is called with each unit as soon as it is complete."""
+
+    __slots__ = (
+        "_buffer",
+        "_channel",
+        "_count_after",
+        "_every_packet",
+        "_format",
+        "_keyed",
+        "_marks",
+        "_newest",
+        "_offsets",
+        "_pieces",
+        "_previous",
+        "_size",
+        "_timeline",
+        "_timestamp",
+        "_track",
+        "_uncounted",
+        "_view",
+        "deliver",
+        "deliver_key",
+        "reception",
+        "unwrap",
+        "waiting_since_ns",
+    )
 
     def __init__(
         self,
@@ -52,25 +82,26 @@ class Assembler:
         self._buffer = buffer
         self._view = memoryview(buffer)
         self._timeline = timeline
-        self._deliver = deliver
+        self.deliver = self.deliver_key = deliver
+        """Who gets the units, and who gets those that are key frames."""
         self._format = depacketizer(track)
         self._every_packet = track.kind is MediaKind.AUDIO and not self._format.marks_end()
         self._marks = False
         """Whether a marker was ever seen; without one the end of a frame is only known when the next begins."""
-        self._timestamp = bytearray()
+        self._timestamp = -1
+        """That of the frame in progress, as it came."""
         self._keyed = False
         """Whether a unit with this timestamp was already handed on as a key frame."""
         self._previous: PartOfFrame | None = None
         self._pieces: list[memoryview | bytes] = []
-        self._offsets: list[int] = []
+        """The runs of adjoining packets of the unit in progress."""
+        self._offsets = array("I")
+        self._size = 0
         self._uncounted = 0
         """Packets that `reception` has not been told of."""
+        self._count_after = 1
         self._newest = (b"", 0, 0, 0)
         """The block of the last of them, its offset there, its unwrapped timestamp and its arrival."""
-        self._start, self._end = 0, _NOWHERE
-        """The run of adjoining packets in the buffer that is not yet in `_pieces`."""
-        self._shift = 0
-        """What to add to a position in the buffer to get an offset in the unit."""
 
     @property
     def needs_timer(self) -> bool:
@@ -82,56 +113,41 @@ class Assembler:
         """Tell whether the source has been seen to mark the ends of frames."""
         return self._marks
 
+    @property
+    def newest_ns(self) -> int:
+        """Arrival of the newest unit; 0 before the first."""
+        return self._newest[3]
+
     def take(self, position: int, end: int, now_ns: int) -> int:
         """Take the packets of one channel that follow each other in the buffer, whose bytes end at `end`.
 
         The first one's frame header is at `position`; returns the position after the last complete one.
         """
-        buffer = self._buffer
-        channel = buffer[position + 1]
-        renumber = channel != self._channel
-        while end - position >= _FRAME_HEADER and buffer[position] == _DOLLAR and buffer[position + 1] == channel:
-            stop = position + 4 + (buffer[position + 2] << 8 | buffer[position + 3])
-            if stop > end:
+        buffer, start = self._buffer, position
+        frame = _DOLLAR << 8 | buffer[position + 1]
+        while end - position >= _FRAME_HEADER + _RTP_HEADER:
+            framing, size, first, second, timestamp = _headers(buffer, position)
+            stop = position + _FRAME_HEADER + size
+            if framing != frame or stop > end:
                 break
-            second = buffer[position + 5] if stop - position >= _SMALLEST and buffer[position + 4] >> 6 == 2 else 0xC8  # noqa: PLR2004 - RTP's version
-            if second > 127 and _RTCP_FIRST <= second <= _RTCP_LAST:  # noqa: PLR2004 - the marker is the top bit
-                position = stop
+            if size < _RTP_HEADER or first >> 6 != _VERSION or _RTCP_FIRST <= second <= _RTCP_LAST:
+                self._add(start, position, now_ns)
+                start = position = stop
                 continue
-            if buffer[position + 8 : position + 12] != self._timestamp:
-                self._new_frame(buffer[position + 8 : position + 12])
-            if position != self._end:
-                self._new_run(position, now_ns)
-            if renumber:
-                buffer[position + 1] = self._channel
-            self._offsets.append(position + self._shift)
-            size = stop - position
-            self._end = position = stop
-            if second > 127 or self._every_packet:  # noqa: PLR2004
-                self._marks = True
-                self._emit(complete=True)
-            elif stop + self._shift >= MAX_UNIT_BYTES:
-                self._emit(complete=False)
-            elif not renumber and end - stop >= _WORTHWHILE * size:
-                position = self._take_alike(stop, size, end)
+            if timestamp != self._timestamp:
+                self._add(start, position, now_ns)
+                start = position
+                self._new_frame(timestamp)
+            self._offsets.append(self._size + position - start)
+            position = stop
+            ends = second > _UNMARKED or self._every_packet
+            if ends or self._size + position - start >= MAX_UNIT_BYTES:
+                self._marks |= ends
+                self._add(start, position, now_ns)
+                start = position
+                self._emit(complete=ends)
+        self._add(start, position, now_ns)
         return position
-
-    def _take_alike(self, position: int, size: int, end: int) -> int:
-        """Take at once the packets at `position` that are like the one before in all but sequence number and payload.
-
-        Encoders fill the packets of a frame but for the last one; comparing whole columns of bytes costs a tenth
-        of looking at packets one by one. Returns the position after them.
-        """
-        buffer, before = self._buffer, position - size
-        count = min(end - position, MAX_UNIT_BYTES - 1 - self._shift - position) // size
-        for column in _ALIKE:
-            if count <= 0:
-                return position
-            values = buffer[position + column : position + count * size : size]
-            count -= len(values.lstrip(buffer[before + column : before + column + 1]))
-        self._offsets.extend(range(position + self._shift, position + self._shift + count * size, size))
-        self._end = position + count * size
-        return self._end
 
     def flush(self) -> None:
         """Hand on the unit in progress, if there is one; what comes later of its frame is another unit."""
@@ -144,50 +160,45 @@ class Assembler:
         if self._uncounted:
             ssrc, sequence = int.from_bytes(data[at + 12 : at + 16], "big"), data[at + 6] << 8 | data[at + 7]
             self.reception.unit(ssrc, sequence, self._uncounted, rtp_time, arrival_ns)
-            self._uncounted = 0
+            self._uncounted, self._count_after = 0, _COUNT_AFTER
 
     def detach(self) -> None:
         """Copy the unit in progress out of the buffer, whose content is about to be overwritten."""
-        if self.waiting_since_ns and self._start != self._end:
-            self._cut(0)
+        if self._pieces:
             self._pieces = [b"".join(self._pieces)]
 
-    def _new_frame(self, timestamp: bytearray) -> None:
+    def _new_frame(self, timestamp: int) -> None:
         if self.waiting_since_ns:
             self._emit(complete=True)
         self._timestamp = timestamp
         self._keyed = False
         self._previous = None
 
-    def _new_run(self, position: int, now_ns: int) -> None:
-        """Begin a run of adjoining packets: the first of a unit, or one behind packets of another track."""
-        if self.waiting_since_ns:
-            self._cut(position)
-        else:
+    def _add(self, start: int, stop: int, now_ns: int) -> None:
+        """Add a run of adjoining packets to the unit in progress; their offsets are there already."""
+        if start == stop:
+            return
+        if not self._pieces:
             self.waiting_since_ns = now_ns
-            self._start, self._shift = position, -position
-
-    def _cut(self, start: int) -> None:
-        """End the run of adjoining packets; the next one begins at `start`."""
-        self._pieces.append(self._view[self._start : self._end])
-        self._shift += self._end - start
-        self._start = self._end = start
+        if self._buffer[start + 1] != self._channel:
+            for offset in reversed(self._offsets):
+                if offset < self._size:
+                    break
+                self._buffer[start + offset - self._size + 1] = self._channel
+        self._pieces.append(self._view[start:stop])
+        self._size += stop - start
 
     def _emit(self, *, complete: bool) -> None:
-        if self._pieces:
-            self._pieces.append(self._view[self._start : self._end])
-            data = b"".join(self._pieces)
-            self._pieces = []
-        else:
-            data = bytes(self._view[self._start : self._end])
-        offsets, self._offsets = self._offsets, []
+        data, offsets = b"".join(self._pieces), self._offsets
+        self._pieces.clear()
+        self._offsets = array("I")
+        self._size = 0
         arrival_ns, self.waiting_since_ns = self.waiting_since_ns, 0
-        self._end = _NOWHERE
         block = PacketBlock(data, offsets)
-        rtp_time = self.unwrap(int.from_bytes(self._timestamp, "big"))
+        rtp_time = self.unwrap.extend(self._timestamp)
         self._uncounted += len(offsets)
         self._newest = data, offsets[-1], rtp_time, arrival_ns
-        if self._uncounted >= _COUNT_AFTER or self.reception.ssrc is None:
+        if self._uncounted >= self._count_after:
             self.count()
         key = not self._keyed and self._format.is_key(block)
         self._keyed |= key
@@ -196,13 +207,6 @@ class Assembler:
             depacketize = self._previous = PartOfFrame(self._format, block, self._previous)
         if complete:
             self._previous = None
-        self._deliver(
-            AccessUnit(
-                self._track,
-                rtp_time,
-                self._timeline.utc_ns(rtp_time, arrival_ns),
-                key,
-                block,
-                depacketize or self._format,
-            )
-        )
+        utc_ns = self._timeline.utc_ns(rtp_time, arrival_ns)
+        unit = AccessUnit(self._track, rtp_time, utc_ns, key, block, depacketize or self._format)
+        (self.deliver_key if key else self.deliver)(unit)

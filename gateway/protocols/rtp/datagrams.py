@@ -22,7 +22,7 @@ class DatagramBuffer:
 
     def room(self) -> memoryview:
         """Return where the next datagram is to be read into."""
-        if self.holder is None or not self.holder.holding():
+        if self.holder is None or not self.holder.waiting_since_ns:
             self._end = 0
         elif BUFFER_SIZE - self._end < _ROOM:
             self.holder.detach()

@@ -30,11 +30,10 @@ nanoseconds; returns the position after the last complete frame that it took.
 
 
 class Holder(Protocol):
-    """Whoever still needs bytes of the buffer after they were handed over."""
+    """Whoever may still need bytes of the buffer after they were handed over."""
 
-    def holding(self) -> bool:
-        """Tell whether there are such bytes."""
-        ...
+    waiting_since_ns: int
+    """Arrival of the first of such bytes; 0 when there are none."""
 
     def detach(self) -> None:
         """Copy them: the buffer is about to be overwritten."""
@@ -47,10 +46,12 @@ class InterleavedStream:
     Bytes that are neither are skipped up to the next frame of a known channel or the next message.
     """
 
+    __slots__ = ("_end", "_on_message", "_start", "_view", "buffer", "holders", "receivers", "skipped")
+
     def __init__(self, on_message: Callable[[bytes], None]) -> None:
         self.buffer = bytearray(BUFFER_SIZE)
         self.receivers: dict[int, FrameReceiver] = {}
-        self.holder: Holder | None = None
+        self.holders: list[Holder] = []
         self.skipped = 0
         """Bytes that made no sense."""
         self._view = memoryview(self.buffer)
@@ -59,9 +60,14 @@ class InterleavedStream:
 
     def room(self) -> memoryview:
         """Return where the next bytes are to be read into."""
-        if self._start == self._end and (self.holder is None or not self.holder.holding()):
-            self._start = self._end = 0
-        elif BUFFER_SIZE - self._end < _ROOM:
+        if self._start == self._end:
+            for holder in self.holders:
+                if holder.waiting_since_ns:
+                    break
+            else:
+                self._start = self._end = 0
+                return self._view
+        if BUFFER_SIZE - self._end < _ROOM:
             self._reuse()
         return self._view[self._end :]
 
@@ -72,8 +78,8 @@ class InterleavedStream:
         position = self._start
         while end - position >= _FRAME_HEADER:
             if buffer[position] == _DOLLAR:
-                receiver = receivers.get(buffer[position + 1], self._ignore)
-                stop = receiver(position, end, now_ns)
+                receiver = receivers.get(buffer[position + 1])
+                stop = receiver(position, end, now_ns) if receiver else self._ignore(position, end)
             else:
                 stop = self._other(position)
             if stop == position:
@@ -81,14 +87,14 @@ class InterleavedStream:
             position = stop
         self._start = position
 
-    def _ignore(self, position: int, end: int, _now_ns: int) -> int:
+    def _ignore(self, position: int, end: int) -> int:
         """Skip a frame of a channel that nobody wants."""
         stop = position + 4 + (self.buffer[position + 2] << 8 | self.buffer[position + 3])
         return stop if stop <= end else position
 
     def _reuse(self) -> None:
-        if self.holder:
-            self.holder.detach()
+        for holder in self.holders:
+            holder.detach()
         rest = self._end - self._start
         self._view[:rest] = bytes(self._view[self._start : self._end])
         self._start, self._end = 0, rest

@@ -18,7 +18,7 @@ class Unwrapper:
         self._low = 0
         """The last value as it came."""
 
-    def __call__(self, value: int) -> int:
+    def extend(self, value: int) -> int:
         """Return the extended value; its low bits are `value`. It may be less than the one before."""
         step = value - self._low
         if self._last is not None and 0 <= step < self._half:  # nearly always: forward, and not around
