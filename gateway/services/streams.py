@@ -1,13 +1,17 @@
 """Live streams: one per camera profile, fanned out to readers without waiting for any of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Protocol, TypeVar
 
-from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, VideoParameters
+from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription, VideoParameters
 
 MAX_GOP_BYTES = 32 * 1024 * 1024
 """A camera that sends no key frames must not fill the memory: past this the kept GOP is given up."""
+
+MAX_PARTS = 128
+"""Units of one key frame; a camera whose timestamps stand still must not fill the memory."""
 
 _MEASURE_SECONDS = 2.0
 _LONGEST_GOP_SECONDS = 60.0
@@ -28,8 +32,18 @@ class StreamReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFrame:
+    """A key frame of video with the parameters of its track; a large one comes in several units."""
+
+    track: TrackDescription
+    units: tuple[AccessUnit, ...]
+
+
 class LiveStream:
     """The live flow of one profile: its description, the GOP in progress and its readers."""
+
+    __slots__ = ("_first_track", "_gop_bytes", "_key_frame", "_meter", "_readers", "description", "gop", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -37,6 +51,8 @@ class LiveStream:
         self.gop: list[AccessUnit] = []
         """Units since the last key frame (of every track), so that a new viewer starts at once."""
         self._gop_bytes = 0
+        self._key_frame: KeyFrame | None = None
+        """The last one before the GOP in progress."""
         self._readers: tuple[StreamReader, ...] = ()
         self._meter = _VideoMeter()
         self._first_track = 0
@@ -72,16 +88,19 @@ class LiveStream:
             self._end_gop(unit)
         self._gop_bytes += len(unit.packets.data)
         if self._gop_bytes > MAX_GOP_BYTES:
-            self.gop = []
+            self._drop_gop()
         elif begins or self.gop:
             self.gop.append(unit)
         for reader in self._readers:
             reader.deliver(unit)
 
+    def key_frame(self) -> KeyFrame | None:
+        """Return the last key frame, complete unless it is the first, also while the source is away."""
+        return self._last_key_frame(ended=False)
+
     def interrupted(self) -> None:
         """The source is gone: units kept from before it must not be joined to those after."""
-        self.gop = []
-        self._gop_bytes = 0
+        self._drop_gop()
 
     def _end_gop(self, key: AccessUnit) -> None:
         if self.gop and self.description is not None:
@@ -91,8 +110,22 @@ class LiveStream:
             if track.video is not None and (measured := self._meter.corrected(track.video)) != track.video:
                 tracks[self._first_track] = replace(track, video=measured)
                 self.description = StreamDescription(tuple(tracks))
+        self._drop_gop(ended=True)
+
+    def _drop_gop(self, *, ended: bool = False) -> None:
+        self._key_frame = self._last_key_frame(ended=ended)
         self.gop = []
         self._gop_bytes = 0
+
+    def _last_key_frame(self, *, ended: bool) -> KeyFrame | None:
+        """Return the key frame of the GOP in memory when all of it is there: another frame follows or the GOP ended."""
+        track = self.description.tracks[self._first_track] if self.description else None
+        if track is None or track.kind is not MediaKind.VIDEO or not self.gop:
+            return self._key_frame
+        video = [unit for unit in self.gop if unit.track == self._first_track]
+        parts = tuple(takewhile(lambda unit: unit.rtp_time == video[0].rtp_time, video))
+        complete = ended or len(parts) < len(video)
+        return KeyFrame(track, parts[:MAX_PARTS]) if complete or self._key_frame is None else self._key_frame
 
 
 class _VideoMeter:

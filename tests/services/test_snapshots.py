@@ -173,8 +173,8 @@ async def test_timestamps_that_stand_still_do_not_pile_up() -> None:
     sources, pictures = _Sources(), _Pictures()
     snapshots = Snapshots(sources, pictures)
     sources.live.describe(video_description())
-    for _ in range(1000):
-        sources.live.deliver(video_unit(0))
+    for number in range(1000):
+        sources.live.deliver(video_unit(0, keyframe=number == 0))
     await snapshots.at("door/main")
     assert len(pictures.asked[0][1]) == 128 * len(video_unit(0).payload()[0])
 
@@ -193,9 +193,14 @@ async def test_an_unknown_picture_is_named(path: str) -> None:
     assert caught.value.message == f"there is no picture {path!r}"
 
 
-async def test_closing_leaves_the_streams() -> None:
-    sources = _Sources()
-    snapshots = Snapshots(sources, _Pictures())
-    assert sources.live.readers == 1
+async def test_closing_stops_the_decoding() -> None:
+    sources, pictures = _Sources(), _Pictures()
+    snapshots = Snapshots(sources, pictures)
+    sources.live.describe(video_description())
+    sources.live.deliver(video_unit(0))
+    pictures.go.clear()
+    asker = asyncio.create_task(snapshots.at("door/main"))
+    await asyncio.sleep(0)
     snapshots.close()
-    assert sources.live.readers == 0
+    with pytest.raises(asyncio.CancelledError):
+        await asker
