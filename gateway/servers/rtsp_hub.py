@@ -101,6 +101,22 @@ class _Route:
 class StreamHub:
     """The RTSP server's reader of one live stream."""
 
+    __slots__ = (
+        "_changed",
+        "_clock",
+        "_has_udp",
+        "_key_interval_ns",
+        "_lanes",
+        "_refragmenter",
+        "_routes",
+        "_states",
+        "_udp",
+        "_video",
+        "description",
+        "stream",
+        "users",
+    )
+
     def __init__(
         self,
         stream: LiveStream,
@@ -116,13 +132,14 @@ class StreamHub:
         self._changed = changed
         self._lanes: dict[Framing, Lane] = {}
         self._udp = UdpFanout()
+        self._has_udp = False
         self._refragmenter = Refragmenter(description.tracks)
         video = description.first(MediaKind.VIDEO)
         self._video = -1 if video is None else description.tracks.index(video)
         self._states = [_TrackState() for _ in description.tracks]
         self._key_interval_ns = EARLY_REPORT_NS
         """A key frame carries a report when the last one is older than this; 0 while somebody waits for one."""
-        self._routes: list[list[_Route]] = [[] for _ in description.tracks]
+        self._routes: list[tuple[_Route, ...]] = [() for _ in description.tracks]
         stream.attach(self)
 
     def close(self) -> None:
@@ -157,7 +174,7 @@ class StreamHub:
         for route in self._routes[track]:
             framed = data if route.as_is and not report else route.framing.frame(unit, report)
             route.lane.deliver(framed, start=key or not route.needs_key)
-        if self._udp:
+        if self._has_udp:
             if report:
                 self._udp.report(track, report)
             self._udp.deliver(track, self._refragmenter.datagrams(unit), start=key)
@@ -212,10 +229,12 @@ class StreamHub:
             if first is not None:
                 viewer.ports.send_rtcp(self._states[track].report(first), address)
         self._udp.add(viewer)
+        self._has_udp = True
 
     def remove_udp(self, viewer: UdpViewer) -> None:
         """Stop sending to a UDP viewer."""
         self._udp.remove(viewer)
+        self._has_udp = bool(self._udp)
 
     def bye(self, track: int) -> bytes:
         """Return the RTCP compound that ends a track (RFC 3550 §6.6); empty when nothing was sent yet."""
@@ -243,7 +262,7 @@ class StreamHub:
 
     def _lay_routes(self) -> None:
         for track in range(len(self._routes)):
-            self._routes[track] = [
+            self._routes[track] = tuple(
                 _Route(
                     lane,
                     framing,
@@ -252,7 +271,7 @@ class StreamHub:
                 )
                 for framing, lane in self._lanes.items()
                 if (pair := framing.channels[track]) is not None
-            ]
+            )
 
 
 def is_same(told: StreamDescription, new: StreamDescription) -> bool:

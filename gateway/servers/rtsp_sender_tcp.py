@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.servers.rtsp_wire import Data, Wire
+from gateway.servers.rtsp_wire import Data, Send, Wire
 
 MAX_AGE: Final = 5.0
 """Seconds that a unit may wait for a late viewer; then it is skipped with all behind it up to a key frame."""
@@ -205,15 +205,19 @@ class TcpSender:
 class Lane:
     """The viewers of a stream whose packets are framed alike, so that one buffer serves them all."""
 
+    __slots__ = ("_active", "_now", "_sends", "behind")
+
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self.active: list[TcpSender] = []
+        self._active: list[TcpSender] = []
         """They get every unit by one direct send."""
+        self._sends: list[Send] = []
+        """What their wires send with, in the same order."""
         self.behind: list[TcpSender] = []
         """They have a backlog or wait for a key frame."""
 
     def __bool__(self) -> bool:
-        return bool(self.active or self.behind)
+        return bool(self._active or self.behind)
 
     def add(self, sender: TcpSender, units: Sequence[bytes], *, waiting: bool) -> None:
         """Add a viewer that starts with these units."""
@@ -226,26 +230,26 @@ class Lane:
         sender.lane = None
         sender.waiting = False
         sender.clear()
-        for viewers in (self.active, self.behind):
-            if sender in viewers:
-                viewers.remove(sender)
+        self._deactivate(sender)
+        if sender in self.behind:
+            self.behind.remove(sender)
 
     def deliver(self, data: bytes, *, start: bool) -> None:
         """Send one unit to every viewer. Never blocks, and no viewer's trouble reaches another."""
         size = len(data)
         cut = None
         behind = tuple(self.behind) if self.behind else None
-        for sender in self.active:
+        for number, send in enumerate(self._sends):
             try:
-                sent = sender.send(data)
+                sent = send(data)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
-                sender.fail(f"is lost: {error.strerror or error}")
+                self._active[number].fail(f"is lost: {error.strerror or error}")
                 continue
             if sent != size:
                 cut = cut or []
-                cut.append((sender, sent))
+                cut.append((self._active[number], sent))
         for sender, sent in cut or ():
             sender.hold(memoryview(data)[sent:])
         if behind:
@@ -255,21 +259,26 @@ class Lane:
 
     def resynchronise(self) -> None:
         """Let every viewer wait for a key frame: the packets to come do not continue those before."""
-        for sender in self.active:
-            sender.waiting = True
-        self.behind += self.active
-        self.active = []
+        self.behind += self._active
+        self._active, self._sends = [], []
         for sender in self.behind:
             sender.waiting = True
 
     def fell_behind(self, sender: TcpSender) -> None:
         """Take a viewer out of the direct sends."""
-        if sender in self.active:
-            self.active.remove(sender)
+        if self._deactivate(sender):
             self.behind.append(sender)
 
     def caught_up(self, sender: TcpSender) -> None:
         """Put a viewer among the direct sends, unless it waits for a key frame."""
         if not sender.waiting and sender in self.behind:
             self.behind.remove(sender)
-            self.active.append(sender)
+            self._active.append(sender)
+            self._sends.append(sender.send)
+
+    def _deactivate(self, sender: TcpSender) -> bool:
+        if sender not in self._active:
+            return False
+        number = self._active.index(sender)
+        del self._active[number], self._sends[number]
+        return True
