@@ -15,8 +15,15 @@ from gateway.onvif.deviceio import DeviceIOService
 from gateway.onvif.events import EventService
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
+from gateway.onvif.receiver import ReceiverService
+from gateway.onvif.recording import RecordingService
+from gateway.onvif.replay import ReplayService
+from gateway.onvif.search import SearchService
 
-SERVICES: tuple[type[Service], ...] = (DeviceService, MediaService, Media2Service, DeviceIOService, EventService)
+SERVICES: tuple[type[Service], ...] = (
+    *(DeviceService, MediaService, Media2Service, DeviceIOService, EventService),
+    *(RecordingService, SearchService, ReplayService, ReceiverService),
+)
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "operations.md"
 
 _DATA = Path(__file__).parent / "data"
@@ -33,6 +40,8 @@ Made by `python tests/operations_table.py`; a test fails when this page is out o
 - **Access**: the access class (ONVIF Core Specification §7.9.4.3).
 - OSDs and masks are listed, and creating one is refused with `MaxOSDs` or `MaxMasks`: pictures pass through untouched.
 - **Official tests**: ids in ONVIF's device test specifications whose subject is the operation.
+- Recording, search, replay and receiver are announced while storage is configured. What stands for their official
+  tests is listed at the end; tests of metadata search and PTZ search do not apply, since neither is announced.
 """
 
 
@@ -53,7 +62,15 @@ def render(contract: Contract) -> str:
             here = "yes" if is_implemented(service, operation) else ""
             cells = [operation.name, here, *marks, str(operation.access), " ".join(tests[key])]
             parts.append(f"| {' | '.join(cells)} |".replace("  ", " "))
+    parts += ["", "## What stands for official tests", "", "| Official test | Subject | Here |", "| --- | --- | --- |"]
+    parts += [f"| {row['id']} | {row['name']} | `{row['test']}` |" for row in stand_ins()]
     return "\n".join(parts) + "\n"
+
+
+def stand_ins() -> list[dict[str, str]]:
+    """Return official tests with the tests of ours, `FILE::NAME`, that check the same."""
+    with (_DATA / "stand_ins.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def is_implemented(service: type[Service], operation: Operation) -> bool:

@@ -1,7 +1,9 @@
 """The page of operations is true: made from the contract and the services as they are."""
 
+from pathlib import Path
+
 import pytest
-from operations_table import PAGE, SERVICES, missing, render
+from operations_table import PAGE, SERVICES, missing, render, stand_ins
 
 from gateway.onvif.contract import load_contract
 
@@ -20,3 +22,10 @@ def test_services_have_no_operation_that_the_contract_lacks(service: type) -> No
     known = {operation.name for operation in load_contract().operations(service.namespace)}  # type: ignore[attr-defined]
     own = {name for name in vars(service) if name[:1].isupper()}
     assert own <= known
+
+
+def test_what_stands_for_official_tests_exists() -> None:
+    root = Path(__file__).parents[2]
+    named = [row["test"].partition("::") for row in stand_ins()]
+    sources = {file: (root / file).read_text(encoding="utf-8") for file, _, _ in named}
+    assert [f"{file}::{name}" for file, _, name in named if f"def {name}(" not in sources[file]] == []
