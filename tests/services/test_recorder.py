@@ -2,11 +2,18 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+import pytest
 from recorder_kit import PATH, RECORDING, Jobs, Kit, MemoryStorages, expected, job
 
+from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
+from gateway.domain.recording import AUDIO_TRACK, VIDEO_TRACK
+from gateway.protocols.mp4.reader import read_header
+from gateway.protocols.mp4.writer import Muxer
+from gateway.services import recorder
 from gateway.services.streams import LiveStream
 from gateway.testing.clock import settle
 from gateway.testing.streams import video_description, video_unit
@@ -200,3 +207,119 @@ async def test_no_job_nothing_is_read() -> None:
     async with recording(Kit(jobs=Jobs())) as kit:
         await kit.feed(*(video_unit(number) for number in range(60)), description=video_description())
     assert kit.archive.segments == []
+
+
+async def test_sound_is_recorded_beside_the_picture() -> None:
+    sound = TrackDescription(MediaKind.AUDIO, "PCMU", 0, 8_000)
+    both = StreamDescription((sound, *video_description().tracks))
+    pictures = [replace(video_unit(number), track=1) for number in range(50)]
+    sounds = [
+        replace(video_unit(0, size=40), rtp_time=number * 320, utc_ns=pictures[number].utc_ns, keyframe=True)
+        for number in range(50)
+    ]
+    async with recording(Kit()) as kit:
+        await kit.feed(*(unit for pair in zip(pictures, sounds, strict=True) for unit in pair), description=both)
+        assert kit.recorder.track_state(RECORDING, AUDIO_TRACK) == ("Active", "")
+    assert kit.samples(track=1) == expected(pictures)
+    assert kit.samples(track=0) == expected(sounds)
+    assert kit.archive.segments[0].tracks == (AUDIO_TRACK, VIDEO_TRACK)
+
+
+async def test_a_job_without_sound_leaves_it_out() -> None:
+    sound = TrackDescription(MediaKind.AUDIO, "PCMU", 0, 8_000)
+    both = StreamDescription((sound, *video_description().tracks))
+    pictures = [replace(video_unit(number), track=1) for number in range(50)]
+    async with recording(Kit(jobs=Jobs(job(audio=False)))) as kit:
+        await kit.feed(*pictures, replace(video_unit(0), utc_ns=pictures[-1].utc_ns), description=both)
+    assert kit.archive.segments[0].tracks == (VIDEO_TRACK,)
+    assert kit.samples() == expected(pictures)
+
+
+async def test_a_codec_that_files_can_not_hold_is_told() -> None:
+    odd = replace(video_description().tracks[0], encoding="VP8")
+    async with recording(Kit()) as kit:
+        await kit.feed(*(video_unit(number) for number in range(50)), description=StreamDescription((odd,)))
+        error = f"{PATH} has nothing for this job that can be recorded: VP8"
+        assert kit.recorder.state(RECORDING) == ("Error", error)
+    assert kit.states == [("Error", error), ("Idle", "")]
+
+
+async def test_one_track_that_files_can_not_hold_does_not_stop_the_others() -> None:
+    odd = TrackDescription(MediaKind.AUDIO, "G726-32", 2, 8_000)
+    both = StreamDescription((*video_description().tracks, odd))
+    async with recording(Kit()) as kit:
+        await kit.feed(*(video_unit(number) for number in range(50)), description=both)
+        assert kit.recorder.state(RECORDING) == ("PartiallyActive", "")
+        assert kit.recorder.track_state(RECORDING, AUDIO_TRACK) == ("Error", "G726-32 can't be recorded")
+        assert kit.recorder.track_state(RECORDING, VIDEO_TRACK) == ("Active", "")
+
+
+async def test_a_clock_set_back_overwrites_nothing() -> None:
+    units = [video_unit(number) for number in range(50)]
+    again = [replace(unit, rtp_time=unit.rtp_time + 50 * 3600) for unit in units]
+    async with recording(Kit()) as kit:
+        await kit.feed(*units, *again, description=video_description())
+    first, second = kit.archive.segments
+    assert first.name.endswith("/22-13-20.000Z.mp4")
+    assert second.name.endswith("/22-13-20.000Z-1.mp4")
+    assert kit.samples() == expected([*units, *again])
+
+
+async def test_a_full_disk_without_room_is_left_for_the_next() -> None:
+    units = [video_unit(number) for number in range(75)]
+    async with recording(Kit()) as kit:
+        kit.storages.all["one"].broken = OSError(errno.ENOSPC, "no space left")
+        await kit.feed(*units, description=video_description())
+    assert kit.room == ["one"]
+    assert [segment.storage for segment in kit.archive.segments] == ["two"]
+    assert kit.samples() == expected(units)
+    assert kit.storages.all["one"].files == {}, "a file without a fragment is removed"
+
+
+async def test_the_recorder_stops_although_a_disk_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "STOP_SECONDS", 0.05)
+    async with recording(Kit()) as kit:
+        await kit.feed(*(video_unit(number) for number in range(30)), description=video_description())
+        kit.disk.stuck = True
+    assert kit.stream.readers == 0
+    assert not kit.recorder.counters()
+    kit.disk.release()
+    await settle()
+
+
+async def test_a_muxer_that_fails_costs_one_gop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    units = [video_unit(number) for number in range(100)]
+    fragment = Muxer.fragment
+
+    def fails_once(self: Muxer, some: Sequence[AccessUnit], end_ns: int) -> object:
+        if some[0] is units[25]:
+            raise IndexError("a bug")
+        return fragment(self, some, end_ns)
+
+    monkeypatch.setattr(Muxer, "fragment", fails_once)
+    async with recording(Kit()) as kit:
+        await kit.feed(*units, description=video_description())
+        assert kit.recorder.state(RECORDING) == ("Active", "")
+    assert kit.samples() == expected([*units[:25], *units[50:]])
+    assert len({segment.run_ns for segment in kit.archive.segments}) == 2
+    assert "a GOP could not be written" in caplog.text
+
+
+async def test_files_tell_where_they_belong() -> None:
+    async with recording(Kit()) as kit:
+        await kit.feed(*(video_unit(number) for number in range(30)), description=video_description())
+    segment = kit.archive.segments[0]
+    header = read_header(kit.storages.data(segment)[: segment.fragments[0].offset])
+    assert header.info == {
+        "version": "1",
+        "recording": RECORDING,
+        "run_ns": str(segment.run_ns),
+        "origin": "",
+        "path": PATH,
+        "job": "Job_door",
+        "track.0": VIDEO_TRACK,
+    }
+    assert header.size == segment.fragments[0].offset
+    assert segment.size == len(kit.storages.data(segment))
