@@ -39,6 +39,7 @@ SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 """2023-11-14T22:13:20Z, when the clock of the tests begins."""
 
+CONFIGURED = (("yard", "main"), ("yard", "sub"), ("door", "main"))
 BOTH = (VIDEO_TRACK, AUDIO_TRACK)
 STREAM = main_and_sub(audio=AAC)[0]
 
@@ -168,7 +169,12 @@ def job(camera: str, profile: str = "main", *, priority: int = 10, mode: JobMode
 class Site:
     """Two recorded cameras: `yard` with sound, and `door`; the sub stream of `yard` has a recording of its own."""
 
-    def __init__(self, *, stores: dict[str, MemoryObjects] | None = None) -> None:
+    def __init__(
+        self,
+        cameras: Sequence[tuple[str, str]] = CONFIGURED,
+        *,
+        stores: dict[str, MemoryObjects] | None = None,
+    ) -> None:
         self.stores = stores or {name: MemoryObjects() for name in ("recordings", "jobs", "receivers")}
         self.catalogue = MemoryCatalogue()
         self.archive = Archive(self.catalogue, NoBytes())
@@ -181,7 +187,6 @@ class Site:
         self.profiles = media_profiles(channel("yard", main_and_sub(audio=AAC)), channel("door"))
         self.receivers = Receivers(Table(Receiver, (), self.stores["receivers"]), self.connections)
         self.sources = RecordingSources(self.profiles, self.receivers, self.description)
-        cameras = [("yard", "main"), ("yard", "sub"), ("door", "main")]
         self.recordings = Recordings(
             Table(Recording, [recording(*each) for each in cameras], self.stores["recordings"]),
             Table(RecordingJob, [job(*each) for each in cameras], self.stores["jobs"]),
@@ -194,9 +199,9 @@ class Site:
         self.editor = RecordingEditor(self.recordings, self.sources, self.receivers, self._erase)
         self.recordings.refresh()
 
-    def restarted(self) -> "Site":
-        """Return the site after a restart of the gateway."""
-        return Site(stores=self.stores)
+    def restarted(self, cameras: Sequence[tuple[str, str]] = CONFIGURED) -> "Site":
+        """Return the site after a restart of the gateway, with these recordings configured."""
+        return Site(cameras, stores=self.stores)
 
     def description(self, path: str) -> StreamDescription | None:
         """Return what is known of a live stream."""

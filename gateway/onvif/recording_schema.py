@@ -1,5 +1,6 @@
 """Recordings, tracks and jobs as the plain values of ONVIF's types, and back (`tt:RecordingConfiguration` …)."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -23,7 +24,7 @@ Plain: TypeAlias = dict[str, Any]
 
 TRACK_TYPES = {MediaKind.VIDEO: "Video", MediaKind.AUDIO: "Audio", MediaKind.APPLICATION: "Metadata"}
 _KIND_OF_TYPE = {name: kind for kind, name in TRACK_TYPES.items()}
-_NS = 1_000_000_000
+_TOPIC = re.compile(r"[\w.-]+:[\w.-]+(/[\w.:-]+)*", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME = 64
 """Characters in a `tt:Name`."""
@@ -181,10 +182,20 @@ def _read_trigger(plain: Plain) -> Trigger:
     before, after = (plain.get(name, timedelta()).total_seconds() for name in ("Before", "After"))
     return Trigger(
         (),
-        tuple(entry["Topic"].strip() for entry in filters),
+        tuple(topic for entry in filters for topic in _topics(entry["Topic"])),
         min(max(before, 0.0), BEFORE_LIMIT),
         min(max(after, 0.0), AFTER_LIMIT),
     )
+
+
+def _topics(expression: str) -> list[str]:
+    """Return the topics of an expression; each stands for all below it too. Raises RecordingError."""
+    topics = [part.strip().removesuffix("//.") for part in expression.split("|")]
+    for topic in topics:
+        if not _TOPIC.fullmatch(topic):
+            message = f"{topic!r} is no topic; one looks like 'tns1:VideoSource/MotionAlarm'"
+            raise RecordingError(Reason.BAD_CONFIGURATION, message)
+    return topics
 
 
 def _source_state(source: SourceState) -> Plain:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from gateway.onvif.capabilities import REPLAY
 from gateway.onvif.context import Context
 from gateway.onvif.media_uri import Transport, media1_transport, stream_uri
+from gateway.onvif.recording import Audit
 from gateway.onvif.recording_faults import faulting, invalid
 from gateway.onvif.recording_schema import Plain
 from gateway.services.recordings import Recordings
@@ -38,10 +39,11 @@ class ReplayService:
     namespace: ClassVar[str] = REPLAY
     path: ClassVar[str] = "/onvif/replay_service"
 
-    def __init__(self, recordings: Recordings, settings: Settings, websocket: str = "") -> None:
+    def __init__(self, recordings: Recordings, settings: Settings, audit: Audit, websocket: str = "") -> None:
         """`websocket` is the URI of RTSP over WebSocket, empty where that is not served."""
         self._recordings = recordings
         self._settings = settings
+        self._audit = audit
         self._websocket = websocket
 
     @property
@@ -74,7 +76,7 @@ class ReplayService:
         """Return how replays are done."""
         return {"Configuration": {"SessionTimeout": timedelta(seconds=self.session_timeout)}}
 
-    async def SetReplayConfiguration(self, request: Plain, _context: Context) -> Plain:
+    async def SetReplayConfiguration(self, request: Plain, context: Context) -> Plain:
         """Change how replays are done."""
         wanted = request["Configuration"]["SessionTimeout"].total_seconds()
         shortest, longest = TIMEOUT_RANGE
@@ -82,6 +84,7 @@ class ReplayService:
             message = f"a SessionTimeout of {wanted:g} seconds is not possible: {shortest:g} to {longest:g}"
             raise invalid("ConfigModify", message)
         self._settings.store(_KEY, wanted)
+        self._audit(context, "SetReplayConfiguration", f"SessionTimeout {wanted:g} s")
         return {}
 
 

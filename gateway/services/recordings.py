@@ -3,6 +3,7 @@
 Who wants to know subscribes: `watch` for every change of an object, `subscribe` for what there is to record.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,8 @@ from gateway.domain.recording import (
 from gateway.services.recordings_errors import Reason, RecordingError
 from gateway.services.recordings_jobs import JobStatus, Sources, assignment, status, winners
 from gateway.services.recordings_store import Table
+
+_log = logging.getLogger(__name__)
 
 
 class What(StrEnum):
@@ -82,6 +85,10 @@ class Recordings:
         self._sources = sources
         self._archive = archive
         self._use_receivers = use_receivers
+        for job in jobs.values():
+            if recordings.get(job.recording) is None:
+                _log.warning("job %s is dropped: its recording %s is not configured any more", job.token, job.recording)
+                jobs.remove(job.token)
         self._removing: set[str] = set()
         self._activated = [job.token for job in jobs.values()]
         """Tokens of jobs, the latest activated one last."""

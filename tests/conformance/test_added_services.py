@@ -50,7 +50,7 @@ class Device:
         )
         self._add(RecordingService(site.recordings, site.editor, site.audit))
         self._add(search)
-        self._add(ReplayService(site.recordings, kit.settings))
+        self._add(ReplayService(site.recordings, kit.settings, site.audit))
         self._add(ReceiverService(site.receivers, site.audit))
 
     def _add(self, service: Any) -> None:

@@ -209,6 +209,11 @@ async def test_a_job_is_answered_as_it_was_asked_for(call: Caller) -> None:
     )
     assert changed["JobConfiguration"]["Priority"] == 3
     assert changed["JobConfiguration"]["EventFilter"]["Before"] == timedelta(seconds=60)
+    topics = trigger.format(5).replace("tns1:VideoSource/MotionAlarm", "tns1:A/B//.|tns1:C")
+    created = await call("CreateRecordingJob", job(token, more=topics))
+    assert created["JobConfiguration"]["EventFilter"]["Filter"] == [{"Topic": "tns1:A/B"}, {"Topic": "tns1:C"}]
+    broken = job(token, more=trigger.format(5).replace("tns1:VideoSource/MotionAlarm", "motion"))
+    assert await refusal(call, "CreateRecordingJob", broken) == sender("BadConfiguration")
 
 
 @pytest.mark.parametrize(

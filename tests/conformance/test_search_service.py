@@ -361,7 +361,7 @@ TIMEOUT = "<trp:Configuration><tt:SessionTimeout>{}</tt:SessionTimeout></trp:Con
 
 @pytest.fixture
 def replay(site: Site, validate: Validate) -> Caller:
-    return Caller(ReplayService(site.recordings, MemorySettings(), "ws:/rtsp"), validate)
+    return Caller(ReplayService(site.recordings, MemorySettings(), site.audit, "ws:/rtsp"), validate)
 
 
 @pytest.mark.parametrize(
@@ -383,12 +383,12 @@ async def test_impossible_replays(replay: Caller) -> None:
 
 async def test_replay_configuration(replay: Caller, site: Site, validate: Validate) -> None:
     settings = MemorySettings()
-    service = ReplayService(site.recordings, settings)
+    service = ReplayService(site.recordings, settings, site.audit)
     call = Caller(service, validate)
     assert (await call("GetReplayConfiguration"))["Configuration"]["SessionTimeout"] == timedelta(seconds=60)
     for seconds in service.capabilities()["SessionTimeoutRange"]:
         await call("SetReplayConfiguration", TIMEOUT.format(f"PT{seconds:g}S"))
-        again = Caller(ReplayService(site.recordings, settings), validate)
+        again = Caller(ReplayService(site.recordings, settings, site.audit), validate)
         assert (await again("GetReplayConfiguration"))["Configuration"]["SessionTimeout"].total_seconds() == seconds
         assert service.session_timeout == seconds
     for wanted in ("PT9S", "PT3601S"):

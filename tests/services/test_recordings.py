@@ -153,6 +153,16 @@ def test_a_broken_record_is_left_out(site: Site, caplog: pytest.LogCaptureFixtur
     assert "the stored RecordingJob 'Job_x' is left out" in caplog.text
 
 
+def test_a_job_whose_recording_is_not_configured_any_more_is_dropped(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = site.editor.create_job(wanted("Recording_yard_sub"))
+    after = site.restarted([("yard", "main"), ("door", "main")])
+    assert [each.token for each in after.recordings.jobs()] == ["Job_yard", "Job_door"]
+    assert f"job {job.token} is dropped: its recording Recording_yard_sub is not configured any more" in caplog.text
+    assert site.stores["jobs"].records == {}
+
+
 def test_texts_are_checked_and_cut(site: Site) -> None:
     long = RecordingSource("x" * 257, "", "", "", "")
     assert refused(Reason.BAD_CONFIGURATION, site.editor.create, long, "", None) == (

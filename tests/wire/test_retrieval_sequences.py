@@ -111,7 +111,7 @@ async def client(site: Site) -> AsyncIterator[Client]:
     for service in (
         RecordingService(site.recordings, site.editor, site.audit),
         search,
-        ReplayService(site.recordings, kit.settings),
+        ReplayService(site.recordings, kit.settings, site.audit),
         ReceiverService(site.receivers, site.audit),
     ):
         kit.model.register(service)
