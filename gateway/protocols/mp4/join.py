@@ -134,16 +134,15 @@ class MoviePlan:
         origin_ns = self._origin_ns
         if origin_ns is None or not self._tables:
             return None
-        origin, created = origin_ns - self._zero_ns, seconds(origin_ns)
-        shown = [table for table in self._tables.values() if to_ns(table.end, table.timescale) > origin]
-        duration = max(
-            (to_ticks(to_ns(table.end, table.timescale) - origin, MOVIE_TIMESCALE) for table in shown), default=0
-        )
+        begin, end = origin_ns - self._zero_ns, self._end_ns + self._shift_ns - self._zero_ns
+        shown = [table for table in self._tables.values() if to_ns(table.end, table.timescale) > begin]
+        last = max((to_ns(table.end, table.timescale) for table in shown), default=begin)
+        created, duration = seconds(origin_ns), to_ticks(min(last, end) - begin, MOVIE_TIMESCALE)
         tables = [table.boxes() for table in shown]
 
         def head(base: int, *, large: bool) -> bytes:
             boxes = [
-                _track_box(number, table, fixed + table.chunk_offsets(base, large=large), origin)
+                _track_box(number, table, fixed + table.chunk_offsets(base, large=large), begin, end)
                 for number, (table, fixed) in enumerate(zip(shown, tables, strict=True), 1)
             ]
             return _FTYP + moov(created, duration, boxes) + header(b"mdat", self._size)
@@ -217,11 +216,12 @@ def _before(run: Run, limit: int) -> Run | None:
     return Run(run.track, run.decode_time, run.offset, *columns)
 
 
-def _track_box(number: int, table: TrackTable, tables: bytes, origin_ns: int) -> TrackBox:
-    """Return a track whose edit list begins at a time, in nanoseconds after the movie's zero."""
-    origin = to_ticks(origin_ns, table.timescale)
+def _track_box(number: int, table: TrackTable, tables: bytes, begin_ns: int, end_ns: int) -> TrackBox:
+    """Return a track of which a stretch is played, in nanoseconds after the movie's zero."""
+    origin, end = (to_ticks(ns, table.timescale) for ns in (begin_ns, end_ns))
     begin = max(table.first_capture, origin)
-    edits = [(_movie_time(table.end - begin, table.timescale), begin - table.first + table.delay)]
+    shown = max(min(table.end, end) - begin, 1)
+    edits = [(_movie_time(shown, table.timescale), begin - table.first + table.delay)]
     if begin > origin:
         edits.insert(0, (_movie_time(begin - origin, table.timescale), -1))
     return TrackBox(
