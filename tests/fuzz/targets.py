@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from fuzz.engine import Target
+from fuzz.engine import CORPUS, Target
 
 from gateway.config import load, settings_for
 from gateway.domain.access import Secret
@@ -21,6 +21,10 @@ from gateway.onvif.codec import Codec, DecodeError
 from gateway.onvif.contract import load_contract
 from gateway.protocols import discovery, http_auth, sdp, websocket
 from gateway.protocols.discovery_target import Responder
+from gateway.protocols.mp4.join import MoviePlan, SourceRange
+from gateway.protocols.mp4.reader import SegmentHeader, read_fragment, read_header
+from gateway.protocols.mp4.runs import head_size
+from gateway.protocols.mp4.scan import Scanner
 from gateway.protocols.rtp import block, jpeg_file, packet, parameter_sets, rtcp
 from gateway.protocols.rtp.assembler import Assembler
 from gateway.protocols.rtp.depacketize import depacketizer
@@ -267,6 +271,38 @@ def _websocket_frames(pieces: Iterator[bytes]) -> list[websocket.Frame]:
     return frames
 
 
+def mp4_segment(data: bytes) -> None:
+    """A segment file: what the scanner finds whole is where it says, and all of it goes into a movie or is refused."""
+    scanner = Scanner(lambda offset, size: data[offset : offset + size])
+    plan = MoviePlan(0, 1 << 62)
+    assert plan.segment(0, data[: scanner.header.size])
+    end = scanner.header.size
+    for found in scanner.fragments():
+        assert found.offset == end
+        end += found.size
+        fragment = data[found.offset : end]
+        plan.fragment(found.offset, fragment[: head_size(fragment)])
+        with contextlib.suppress(GatewayError):  # payload is looked at here for the first time
+            assert sum(len(part) for one in read_fragment(fragment, scanner.header) for part in one.payload) < len(data)
+    assert end <= scanner.valid_end <= len(data)
+    movie = plan.movie()
+    assert movie is None or sum(_length(part) for part in movie.parts(0, movie.size)) == movie.size
+
+
+def _length(part: bytes | SourceRange) -> int:
+    return part.size if isinstance(part, SourceRange) else len(part)
+
+
+def mp4_fragment(data: bytes) -> None:
+    """A fragment of a known file."""
+    read_fragment(data, _segment_header())
+
+
+@cache
+def _segment_header() -> SegmentHeader:
+    return read_header(min((CORPUS / "mp4_segment").iterdir()).read_bytes())
+
+
 _XML = (
     b"<!--",
     b"-->",
@@ -333,6 +369,19 @@ _TOML = (
     *(b"1979-05-27", b"\n"),
 )
 
+_BOXES = (
+    *(b"moof", b"mdat", b"traf", b"tfhd", b"tfdt", b"trun", b"prft", b"moov", b"trak", b"uuid", b"mfra", b"mfro"),
+    *(
+        b"\0\0\0\1",
+        b"\xff\xff\xff\xff",
+        b"\x7f\xff\xff\xff",
+        b"\1\0\x0f\1",
+        b"\1\0\3\1",
+        b"\0\2\0\x20",
+        b'"timings":{}',
+    ),
+)
+
 TARGETS = {
     target.name: target
     for target in (
@@ -363,6 +412,8 @@ TARGETS = {
         Target("digest_server", digest_server, (), _DIGEST),
         Target("digest_client", digest_client, (), _DIGEST),
         Target("discovery_datagram", discovery_datagram, (discovery.DiscoveryError,), _XML),
+        Target("mp4_segment", mp4_segment, (GatewayError,), _BOXES),
+        Target("mp4_fragment", mp4_fragment, (GatewayError,), _BOXES),
         Target("configuration", configuration, (GatewayError,), _TOML),
         Target(
             "websocket_frames", websocket_frames, (GatewayError,), (b"\x82\x80", b"\x82\xfe", b"\x82\xff", b"\x89\x80")
