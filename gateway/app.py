@@ -5,27 +5,29 @@ import contextlib
 import logging
 import secrets
 import signal
-import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Self
 
+import msgspec
 import uvloop
 
-from gateway.config import Config, ListenAddress, data_directory
+from gateway.archiving import ArchiveSwitch, Surroundings
+from gateway.config import Config, data_directory
 from gateway.db import load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import DeviceIdentity
-from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.errors import GatewayError
 from gateway.drivers import camera_specs
+from gateway.listeners import Listeners
 from gateway.media.decoder import DecoderPool
 from gateway.onvif.authentication import Authenticator
 from gateway.onvif.capabilities import CapabilityModel
 from gateway.onvif.codec import Codec
-from gateway.onvif.contract import load_contract
+from gateway.onvif.contract import Contract, load_contract
 from gateway.onvif.device import DeviceActions, DeviceService, DeviceSettings
 from gateway.onvif.device_network import ServicePorts
 from gateway.onvif.deviceio import DeviceIOService
@@ -45,12 +47,12 @@ from gateway.sdk.clock import SystemClock
 from gateway.servers import memory
 from gateway.servers.access import Gatekeeper
 from gateway.servers.console import console_routes
+from gateway.servers.control import ControlServer
 from gateway.servers.discovery import DiscoveryServer, system_interfaces
 from gateway.servers.host import SystemNetwork
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
 from gateway.servers.http_post import HttpPoster
-from gateway.servers.listener import Listener
 from gateway.servers.multicast import MulticastStreams
 from gateway.servers.rtsp import RtspServer
 from gateway.servers.rtsp_ports import RtspOptions
@@ -97,14 +99,18 @@ class Report:
     """The first administrator, if this start made it with a random password."""
 
 
-def run(config: Config, ready: Callable[[Report], None], environment: Mapping[str, str]) -> None:
-    """Run until SIGTERM or SIGINT; `ready` is called at every start. Raises GatewayError when it can't start."""
+def run(read: Callable[[], Config], ready: Callable[[Report], None], environment: Mapping[str, str]) -> None:
+    """Run until SIGTERM or SIGINT; `ready` is called at every start. Raises GatewayError when it can't start.
+
+    `read` returns the configuration; it is called again at SIGHUP, for what is recorded and where.
+    """
     memory.keep_freed()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(config, ready, environment))
+        runner.run(_run(read, ready, environment))
 
 
-async def _run(config: Config, ready: Callable[[Report], None], environment: Mapping[str, str]) -> None:
+async def _run(read: Callable[[], Config], ready: Callable[[Report], None], environment: Mapping[str, str]) -> None:
+    config = read()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -112,8 +118,10 @@ async def _run(config: Config, ready: Callable[[Report], None], environment: Map
     while not stop.is_set():
         async with Gateway(config, environment) as gateway:
             memory.settle()
+            loop.add_signal_handler(signal.SIGHUP, gateway.reload, read)
             ready(gateway.report)
             await gateway.wait(stop)
+            config = gateway.config
 
 
 class Gateway:
@@ -122,7 +130,8 @@ class Gateway:
     report: Report
 
     def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
-        self._config = config
+        self.config = config
+        """As it is in force."""
         self._environment = environment
         self._clock = SystemClock()
         self._stack = contextlib.AsyncExitStack()
@@ -130,6 +139,7 @@ class Gateway:
         self._restart = asyncio.Event()
         self._http: HttpServer | None = None
         self._discovery: DiscoveryServer | None = None
+        self._archive: ArchiveSwitch
 
     async def __aenter__(self) -> Self:
         async with self._stack:
@@ -155,15 +165,29 @@ class Gateway:
             for task in told:
                 task.cancel()
 
+    def reload(self, read: Callable[[], Config]) -> None:
+        """Take what a new configuration says of storages, recordings and retention; the rest needs a restart."""
+        try:
+            new = read()
+            config = msgspec.structs.replace(
+                self.config, storages=new.storages, recordings=new.recordings, retention=new.retention
+            )
+        except GatewayError as error:
+            _log.error("the configuration is not read again: %s", error.message)
+            return
+        self._spawn("reload", self._archive.follow(config))
+        self.config = config
+
     async def _start(self) -> Report:
-        config, clock, stack = self._config, self._clock, self._stack
+        config, clock, stack = self.config, self._clock, self._stack
         database = open_database(data_directory(config, self._environment), config.database.url, self._environment)
         stack.callback(database.close)
         accounts = Accounts(database.accounts)
         administrator = await accounts.ensure_first_administrator(self._environment)
         gatekeeper = self._gatekeeper(accounts)
 
-        specs = camera_specs(config, Registry(config.plugins.disabled), clock)
+        registry = Registry(config.plugins.disabled)
+        specs = camera_specs(config, registry, clock)
         cameras = Cameras(specs, database.channels, clock)
         multicast = self._multicast(cameras)
         rtsp = RtspServer(cameras, gatekeeper, clock, options=self._rtsp_options(), multicast=multicast)
@@ -191,11 +215,7 @@ class Gateway:
             clock,
         )
         bus = EventBus(clock)
-        subscriptions = Subscriptions(bus, clock)
-        tell_start(bus, clock)
-        tell_signal_loss(cameras, bus, video_source_token)
-        poster = await stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
-        events = EventService(bus, subscriptions, contract, codec, poster.post, clock)
+        events = await self._events(bus, cameras, contract, codec)
         services = (device, MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles), events)
         for service in services:
             model.register(service)
@@ -214,6 +234,11 @@ class Gateway:
         await self._http.start()
         stack.push_async_callback(self._http.stop)
 
+        around = Surroundings(
+            registry, database, identity.uuid, cameras, profiles, bus, contract, codec, clock, WEBSOCKET_URI
+        )
+        await self._start_archive(ArchiveSwitch(around, model, endpoint, self._scopes_changed))
+
         self._spawn("cameras", cameras.run())
         self._spawn("rtsp", rtsp.run())
         self._spawn("notifications", events.notifications.run())
@@ -224,31 +249,31 @@ class Gateway:
 
     def _gatekeeper(self, accounts: Accounts) -> Gatekeeper:
         digest = DigestServer(PACKAGE, secrets.token_bytes(32))
-        digest.algorithms = tuple(Algorithm(name) for name in self._config.access.digest_algorithms)
-        return Gatekeeper(accounts, digest, FailureLimiter(), self._clock, self._config.access.anonymous_viewers)
+        digest.algorithms = tuple(Algorithm(name) for name in self.config.access.digest_algorithms)
+        return Gatekeeper(accounts, digest, FailureLimiter(), self._clock, self.config.access.anonymous_viewers)
 
     def _token_verifier(self) -> TokenVerifier | None:
-        access = self._config.access
+        access = self.config.access
         return TokenVerifier(allow_text=access.plain_password_tokens) if access.username_tokens else None
 
     def _multicast(self, cameras: Cameras) -> MulticastStreams | None:
-        settings = self._config.multicast
+        settings = self.config.multicast
         if not settings.enabled:
             return None
         paths = [live_path(channel.id, name) for channel in cameras.channels() for name in PROFILE_NAMES]
         return MulticastStreams(settings.groups(paths), cameras.description, settings.ttl, settings.interface)
 
     def _rtsp_options(self) -> RtspOptions:
-        settings = self._config.rtsp
+        settings = self.config.rtsp
         return RtspOptions(
             session_timeout=settings.session_timeout,
             max_connections=settings.max_connections,
             max_connections_per_address=settings.max_connections_per_address,
         )
 
-    def _listen(self, rtsp: RtspServer) -> "_Listeners":
-        config = self._config
-        listeners = _Listeners(config, rtsp, self._web_protocol)
+    def _listen(self, rtsp: RtspServer) -> Listeners:
+        config = self.config
+        listeners = Listeners(config, rtsp, self._web_protocol)
         self._stack.callback(listeners.close)
         listeners.open("http", config.http.listen)
         listeners.open("rtsp", config.rtsp.listen)
@@ -263,10 +288,10 @@ class Gateway:
             raise RuntimeError("a web connection was accepted before the web server was started")
         return self._http.protocol()
 
-    def _device_settings(self, listeners: "_Listeners") -> DeviceSettings:
-        config = self._config.gateway
+    def _device_settings(self, listeners: Listeners) -> DeviceSettings:
+        config = self.config.gateway
         ports = ServicePorts(listeners.http.port, listeners.rtsp.port, listeners.port("https"))
-        access = self._config.access
+        access = self.config.access
         return DeviceSettings(config.name, config.location, ports, access.username_tokens, access.digest_algorithms)
 
     def _device_actions(self, profiles: MediaProfiles) -> DeviceActions:
@@ -288,8 +313,25 @@ class Gateway:
         await self._clock.sleep(RESTART_SECONDS)
         self._restart.set()
 
-    async def _start_discovery(self, identity: DeviceIdentity, device: DeviceService, listeners: "_Listeners") -> None:
-        settings = self._config.discovery
+    async def _events(self, bus: EventBus, cameras: Cameras, contract: Contract, codec: Codec) -> EventService:
+        """Make the Event service, and tell what the gateway itself has to."""
+        subscriptions = Subscriptions(bus, self._clock)
+        tell_start(bus, self._clock)
+        tell_signal_loss(cameras, bus, video_source_token)
+        poster = await self._stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
+        return EventService(bus, subscriptions, contract, codec, poster.post, self._clock)
+
+    async def _start_archive(self, archive: ArchiveSwitch) -> None:
+        control = ControlServer(data_directory(self.config, self._environment), archive.commands())
+        await control.start()
+        self._stack.push_async_callback(control.stop)
+        await archive.follow(self.config)
+        self._stack.push_async_callback(archive.stop)
+        self._archive = archive
+        self._spawn("archive", archive.run())
+
+    async def _start_discovery(self, identity: DeviceIdentity, device: DeviceService, listeners: Listeners) -> None:
+        settings = self.config.discovery
         if not settings.enabled:
             return
         discovery = DiscoveryServer(
@@ -314,78 +356,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-class _Listeners:
-    """The open ports by protocol, and the addresses that clients reach them at."""
-
-    def __init__(self, config: Config, rtsp: RtspServer, web: Callable[[], asyncio.Protocol]) -> None:
-        self._config = config
-        self._rtsp = rtsp
-        self._web = web
-        self._open: dict[str, Listener] = {}
-
-    def open(self, protocol: str, listen: ListenAddress) -> None:
-        """Open the port of `http`, `https`, `rtsp` or `rtsps`. Raises GatewayError."""
-        web = self._web if protocol.startswith("http") else None
-        tls = _tls_context(self._config) if protocol.endswith("s") else None
-        try:
-            self._open[protocol] = Listener(listen.address, listen.port, self._rtsp, web, tls)
-        except OSError as error:
-            message = f"{protocol.upper()} can't listen on {listen}: {error.strerror or error}"
-            raise GatewayError(ErrorKind.UNAVAILABLE, message) from error
-
-    def start(self) -> None:
-        """Begin to accept."""
-        for listener in self._open.values():
-            listener.start()
-
-    def close(self) -> None:
-        """Stop accepting."""
-        for listener in self._open.values():
-            listener.close()
-
-    @property
-    def http(self) -> ListenAddress:
-        """Where ONVIF and the console listen."""
-        return ListenAddress(*self._open["http"].address)
-
-    @property
-    def rtsp(self) -> ListenAddress:
-        """Where RTSP listens."""
-        return ListenAddress(*self._open["rtsp"].address)
-
-    def port(self, protocol: str) -> int | None:
-        """Return a protocol's port, or None where it is not served."""
-        listener = self._open.get(protocol)
-        return None if listener is None else listener.address[1]
-
-    def http_base(self, host: str) -> str:
-        """Return the web's base address at a host, or the configured external one."""
-        return (self._config.http.external or f"http://{host}:{self.http.port}").rstrip("/")
-
-    def rtsp_base(self, host: str) -> str:
-        """Return RTSP's base address at a host, or the configured external one."""
-        return (self._config.rtsp.external or f"rtsp://{host}:{self.rtsp.port}").rstrip("/")
-
-    def onvif_at(self, address: str, path: str) -> str | None:
-        """Return the device service's URL at one of our IP addresses; None where nobody listens."""
-        bound = ip_address(self.http.address)
-        if not bound.is_unspecified and bound != ip_address(address):
-            return None
-        return self.http_base(f"[{address}]" if ":" in address else address) + path
-
-
-def _tls_context(config: Config) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(str(config.tls.certificate), str(config.tls.key))
-    except (OSError, ssl.SSLError) as error:
-        message = f"tls.certificate {str(config.tls.certificate)!r} and its key can't be loaded: {error}"
-        raise GatewayError(ErrorKind.INVALID, message) from error
-    return context
-
-
-def _report(cameras: Cameras, listeners: _Listeners, administrator: Account | None) -> Report:
+def _report(cameras: Cameras, listeners: Listeners, administrator: Account | None) -> Report:
     host = _own_host(listeners.http.address)
     rtsp = listeners.rtsp_base(_own_host(listeners.rtsp.address))
     reports = tuple(

@@ -1,139 +1,359 @@
-"""The recording half of the gateway: what there is of it for a command, and all of it while the gateway runs."""
+"""The recording half of the running gateway: there while a storage is configured, come and gone without a restart."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from gateway.config import Config, data_directory
-from gateway.db import Database
+from gateway.archive_store import ArchiveStore
+from gateway.config import Config
+from gateway.db import AuditEntry, Database
+from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event, TopicDescription
 from gateway.domain.media import StreamDescription
-from gateway.domain.recording import Segment, Span
+from gateway.domain.recording import Recording, RecordingJob, Segment
 from gateway.domain.storage import StorageState, StorageStatus
-from gateway.protocols.mp4.check import check_samples
-from gateway.protocols.mp4.reader import read_header
-from gateway.protocols.mp4.scan import Scanner
-from gateway.recordings import configured_recordings, global_retention
+from gateway.onvif.capabilities import CapabilityModel
+from gateway.onvif.codec import Codec
+from gateway.onvif.context import Context, Service
+from gateway.onvif.contract import Contract
+from gateway.onvif.endpoint import Endpoint
+from gateway.onvif.media_model import profile_token, video_source_token
+from gateway.onvif.media_profiles import MediaProfiles
+from gateway.onvif.receiver import ReceiverService
+from gateway.onvif.recording import RecordingService
+from gateway.onvif.recording_events import RecordingEvents, tell_receivers
+from gateway.onvif.recording_sources import RecordingSources
+from gateway.onvif.replay import ReplayService
+from gateway.onvif.search import SearchService
+from gateway.protocols.mp4.writer import Muxer
+from gateway.receivers import ReceiverStreams
 from gateway.registry import Registry
 from gateway.sdk.clock import Clock
-from gateway.services.archive import LATEST_NS, Archive
-from gateway.services.fsck import Fsck
-from gateway.services.retention import Rules, Sweeper
-from gateway.services.storages import Storages
-from gateway.storages import storages as configured_storages
+from gateway.servers.control import Command
+from gateway.services.cameras import Cameras
+from gateway.services.eventbus import EventBus
+from gateway.services.receivers import Receiver, Receivers
+from gateway.services.recorder import Recorder
+from gateway.services.recorder_ports import RecorderPorts
+from gateway.services.recordings import Recordings
+from gateway.services.recordings_editing import RecordingEditor
+from gateway.services.recordings_store import Table
+from gateway.services.searches import Searches
+from gateway.services.streams import LiveStream
 
-DISK_THREADS = 8
-_BATCH = 500
+WATCH_SECONDS = 1.0
+AGAIN_SECONDS = 5.0
+STORAGE_FAILURE = TopicDescription(
+    "tns1:Device/HardwareFailure/StorageFailure",
+    source=(("Token", "tt:ReferenceToken"),),
+    data=(("Failed", "xs:boolean"),),
+    is_property=True,
+)
+_LOCAL_TIME = Path("/etc/localtime")
 _log = logging.getLogger(__name__)
 
 
-class ArchiveStore:
-    """Storages, catalogue, archive, fsck and retention: what is recorded, whether or not the gateway runs.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The parts of the running gateway that recording works with."""
 
-    `changed` is told each change of a storage's state; it may be called in a disk thread.
-    """
+    registry: Registry
+    database: Database
+    installation: str
+    cameras: Cameras
+    profiles: MediaProfiles
+    bus: EventBus
+    contract: Contract
+    codec: Codec
+    clock: Clock
+    websocket: str
+    """URI of RTSP over WebSocket."""
+
+
+class Archiving:
+    """Records, keeps, searches and offers for replay. `run` does it until cancelled."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        """Raises ConfigError for storages that can't be."""
+        self._with = around = surroundings
+        self._loop = asyncio.get_running_loop()
+        self._came_back = asyncio.Event()
+        database, clock = around.database, around.clock
+        self.store = store = ArchiveStore(
+            config, around.registry, database, around.installation, clock, self._storage_changed
+        )
+        self._streams = ReceiverStreams(around.registry, database.channels, clock)
+        self._receivers = Receivers(Table(Receiver, (), database.receivers), self._streams)
+        sources = RecordingSources(around.profiles, self._receivers, self._description)
+        self.recordings = Recordings(
+            Table(Recording, store.recordings, database.recordings),
+            Table(RecordingJob, store.jobs, database.jobs),
+            sources,
+            store.archive,
+            self._receivers.use,
+        )
+        store.kept = self.recordings.all
+        self._receivers.needed = self._is_recorded
+        self._streams.changed = self._look_again
+        editor = RecordingEditor(self.recordings, sources, self._receivers, store.erase)
+        self._recorder = self._make_recorder()
+        self.recordings.reported = self._recorder.track_state
+        self._recorder.watch(lambda _: self._look_again())
+        around.cameras.watch(lambda _: self._look_again())
+        self._searches = Searches(clock)
+        self._events = RecordingEvents(self.recordings, around.bus)
+        tell_receivers(self._receivers, around.bus)
+        around.bus.declare(STORAGE_FAILURE)
+        self.replay = ReplayService(self.recordings, database.settings, self._audit, around.websocket)
+        self.services: tuple[Service, ...] = (
+            RecordingService(self.recordings, editor, self._audit),
+            SearchService(
+                self.recordings,
+                store.archive,
+                self._searches,
+                around.contract,
+                around.codec,
+                clock,
+                store.describe,
+            ),
+            self.replay,
+            ReceiverService(self._receivers, self._audit),
+        )
+
+    async def run(self) -> None:
+        """Record until cancelled; then the files are closed."""
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.store)
+            stack.push_async_callback(self._streams.stop)
+            stack.push_async_callback(self._searches.close)
+            await self._recover()
+            self.recordings.refresh()
+            async with asyncio.TaskGroup() as tasks:
+                for name, work in (
+                    ("recorder", self._recorder.run),
+                    ("storages", self.store.storages.run),
+                    ("retention", self.store.sweeper.run),
+                    ("recording history", self._watch),
+                    ("catalogue", self._rebuild),
+                ):
+                    tasks.create_task(self._supervise(name, work), name=name)
+
+    def stream(self, path: str) -> LiveStream | None:
+        """Return the live stream of a camera or receiver."""
+        return self._with.cameras.stream(path) or self._streams.stream(path)
+
+    # Commands of a person
+
+    async def format(self, storage: str) -> None:
+        """Delete what a storage holds, and use it from then on. Raises GatewayError."""
+        used = {each["id"]: each["used"] for each in await self.store.listed()}
+        await self.store.storages.format(storage)
+        await self.store.forget(storage)
+        self._record("", "command line", "FormatStorage", f"storage {storage}, {used.get(storage, 0)} bytes")
+
+    async def remove(self, storage: str) -> None:
+        """Let go of a storage. Raises GatewayError."""
+        await self.store.storages.release(storage)
+        self._record("", "command line", "RemoveStorage", f"storage {storage}")
+
+    # What happens
+
+    def _make_recorder(self) -> Recorder:
+        ports = RecorderPorts(
+            self.stream,
+            self.store.archive,
+            self.store.storages,
+            Muxer,
+            self._with.clock,
+            self.store.disk,
+            self._make_room,
+        )
+        return Recorder(ports, self.recordings, self._with.bus, local_zone(), self._concerns)
+
+    async def _make_room(self, _storage: str) -> bool:
+        """Delete what has to go, now."""
+        await self.store.sweeper.sweep()
+        return any(room.left > 0 for room in self.store.storages.rooms())
+
+    async def _recover(self) -> None:
+        """Close what a crash left open, also on a storage that comes back."""
+        if count := await self.store.fsck.recover(self._is_written):
+            _log.warning("%d segments were being written when the gateway ended: what is whole of them is kept", count)
+
+    async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do some work until it is done or cancelled; when it fails, as with a lost database, begin again."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # noqa: BLE001 - a supervisor
+                known = isinstance(error, GatewayError)
+                _log.error("%s: %s", name, error, exc_info=None if known else error)
+            await self._with.clock.sleep(AGAIN_SECONDS)
+
+    async def _rebuild(self) -> None:
+        """Make a lost catalogue anew from the files, while recording goes on."""
+        if not self.store.catalogue.fault:
+            return
+        _log.warning("the catalogue is made anew from the files: %s", self.store.catalogue.fault)
+        writing = {segment.name for segment in await self.store.catalogue.open_segments()}
+        report = await self.store.fsck.check(repair=True, writing=frozenset(writing))
+        await self.store.catalogue.restored()
+        await self.store.archive.start()
+        _log.warning("the catalogue is made anew: %d files", report.files)
+
+    async def _watch(self) -> None:
+        """Tell of recordings that begin and end, not of new files; recover storages that return."""
+        silent: set[str] = set()
+        while True:
+            await self._with.clock.sleep(WATCH_SECONDS)
+            if self._came_back.is_set():
+                self._came_back.clear()
+                await self._recover()
+            for recording in self.recordings.all():
+                token = recording.token
+                writing = self.store.archive.writing(token) is not None
+                if writing or token in silent:
+                    self._events.tell_history(token)
+                silent = silent - {token} if writing else silent | {token}
+
+    def _is_written(self, segment: Segment) -> bool:
+        writing = self.store.archive.writing(segment.recording)
+        return writing is not None and writing.start_ns == segment.start_ns
+
+    def _look_again(self) -> None:
+        self._receivers.refresh()
+        self.recordings.refresh()
+
+    def _is_recorded(self, receiver: str) -> bool:
+        return any(receiver in {source.token for source in job.sources} for job in self.recordings.jobs())
+
+    def _description(self, path: str) -> StreamDescription | None:
+        return self._with.cameras.description(path) or self._streams.description(path)
+
+    def _concerns(self, event: Event, path: str) -> bool:
+        """Tell whether an event is about the camera of a stream: it names that one, or no camera at all."""
+        values = {value for _, value in event.source}
+        camera = path.split("/")[2] if path.startswith("/live/") else ""
+        named = {each.id for each in self._with.cameras.channels() if values & _tokens(each.id)}
+        return not named or camera in named
+
+    def _storage_changed(self, name: str, old: StorageStatus, new: StorageStatus) -> None:
+        """Tell of a storage; may be called in a disk thread."""
+        failed = new.state not in {StorageState.OK, StorageState.FORMATTING}
+        event = Event.of(STORAGE_FAILURE.topic, {"Token": name}, {"Failed": failed})
+        self._loop.call_soon_threadsafe(self._with.bus.publish, event)
+        if new.state is StorageState.OK and old.state is StorageState.NOT_INSTALLED:
+            self._loop.call_soon_threadsafe(self._came_back.set)
+
+    def _audit(self, context: Context, operation: str, detail: str) -> None:
+        self._record(context.account.name, context.address, operation, detail)
+
+    def _record(self, account: str, address: str, action: str, detail: str) -> None:
+        self._with.database.audit.record(AuditEntry(self._with.clock.utc_ns(), account, address, action, detail))
+
+
+class ArchiveSwitch:
+    """Turns archiving on and off as the configuration says, with the services that a VMS sees of it."""
 
     def __init__(
-        self,
-        config: Config,
-        registry: Registry,
-        database: Database,
-        installation: str,
-        clock: Clock,
-        changed: Callable[[str, StorageStatus, StorageStatus], None] = lambda *_: None,
+        self, surroundings: Surroundings, model: CapabilityModel, endpoint: Endpoint, announced: Callable[[], None]
     ) -> None:
-        """Raises ConfigError for storages that can't be."""
-        volumes = configured_storages(config, registry, installation)
-        self._config = config
-        self._database = database
-        self._own = data_directory(config)
-        self.catalogue = database.catalogue
-        self.backends = {volume.id: backend for volume, backend in volumes}
-        self.disk = ThreadPoolExecutor(DISK_THREADS, "disk")
-        self.storages = Storages(volumes, self.disk, clock, self._used, changed)
-        self.archive = Archive(self.catalogue, self.storages)
-        self.fsck = Fsck(self.catalogue, self.backends, Scanner, check_samples, self.disk)
-        names = {camera.id: camera.name or camera.id for camera in config.cameras}
-        self.recordings, self.jobs = configured_recordings(config, names)
-        self.sweeper = Sweeper(self.catalogue, self.storages, self.archive.removed, self.rules, clock)
+        """`announced` is called when services have come or gone."""
+        self._with = surroundings
+        self._model = model
+        self._endpoint = endpoint
+        self._announced = announced
+        self._changing = asyncio.Lock()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+        self.current: Archiving | None = None
 
-    async def __aenter__(self) -> Self:
-        """Look at the storages, and learn what there is."""
-        await self._prepare()
-        await self.storages.check()
-        await self.archive.start()
-        return self
+    async def run(self) -> None:
+        """Raise what archiving ends with, if it does."""
+        await self._failed
 
-    async def __aexit__(self, *_: object) -> None:
-        """Let the disk threads end."""
-        await asyncio.to_thread(self.disk.shutdown)
+    async def follow(self, config: Config) -> None:
+        """Record as a configuration says. One that can't be is logged, and what was there before stays."""
+        async with self._changing:
+            try:
+                following = Archiving(config, self._with) if config.storages else None
+            except GatewayError as error:
+                if self.current is None:
+                    raise
+                _log.error("%s", error.message)
+                return
+            await self._end()
+            if following is not None:
+                self._begin(following)
+            self._announced()
 
-    async def rules(self) -> Rules:
-        """Return what retention goes by now."""
-        retentions = {recording.token: recording.retention for recording in self.recordings}
-        return Rules(retentions, global_retention(self._config), tuple(await self._database.holds.holds()))
+    async def stop(self) -> None:
+        """Close the files."""
+        async with self._changing:
+            await self._end()
 
-    async def describe(self, segment: Segment) -> StreamDescription | None:
-        """Return the tracks of a segment, None when it can't be read."""
-        if not segment.fragments:
-            return None
-        try:
-            return read_header(await self.storages.read(segment, 0, segment.fragments[0].offset)).description
-        except GatewayError:
-            return None
+    def commands(self) -> dict[str, Command]:
+        """Return what the control socket offers."""
 
-    async def erase(self, recording: str) -> None:
-        """Delete all data of a recording. Raises GatewayError when some of it can't be deleted now."""
-        while segments := await self.catalogue.segments(recording, Span(0, LATEST_NS), limit=_BATCH):
-            gone = await self.storages.delete(segments)
-            await self.archive.removed(gone)
-            if len(gone) < len(segments):
-                message = f"{len(segments) - len(gone)} segments of recording {recording!r} can't be deleted now"
-                raise GatewayError(ErrorKind.UNAVAILABLE, message)
+        async def storages(_: dict[str, Any]) -> list[dict[str, Any]]:
+            return [] if self.current is None else await self.current.store.listed()
 
-    async def forget(self, storage: str) -> None:
-        """Take out of the catalogue what a storage held that was formatted."""
-        while segments := await self.catalogue.oldest(storage=storage, limit=_BATCH):
-            await self.archive.removed(segments)
+        async def recordings(_: dict[str, Any]) -> list[dict[str, Any]]:
+            return [] if self.current is None else await self.current.store.recorded()
 
-    async def listed(self) -> list[dict[str, Any]]:
-        """Return every storage as a person or a program reads it."""
-        used = await self._used()
-        rooms = {room.volume.id: room for room in self.storages.rooms()}
-        return [
-            {
-                "id": name,
-                "state": status.state.value,
-                "cause": status.cause,
-                "used": used.get(name, 0),
-                "free": status.free,
-                "capacity": status.capacity,
-                "left": rooms[name].left if name in rooms else 0,
-            }
-            for name, status in self.storages.statuses().items()
-        ]
+        async def format_(arguments: dict[str, Any]) -> None:
+            await self._present().format(arguments["id"])
 
-    async def _used(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for (_, storage), size in (await self.catalogue.usage()).items():
-            found[storage] = found.get(storage, 0) + size
-        return found
+        async def remove(arguments: dict[str, Any]) -> None:
+            await self._present().remove(arguments["id"])
 
-    async def _prepare(self) -> None:
-        """Format new storages in the data directory: nothing of anybody's can be there."""
-        for storage in self._config.storages:
-            path = storage.settings.get("path")
-            backend = self.backends[storage.id]
-            if not isinstance(path, str) or not _inside(self._config.directory / path, self._own):
-                continue
-            status = await asyncio.to_thread(backend.status)
-            empty = status.state is StorageState.NOT_INSTALLED and not (self._config.directory / path).exists()
-            if empty and not (await self._used()).get(storage.id):
-                await asyncio.to_thread(backend.format)
+        return {"storages": storages, "recordings": recordings, "format": format_, "remove": remove}
+
+    def _present(self) -> Archiving:
+        if self.current is None:
+            raise GatewayError(ErrorKind.NOT_FOUND, "no storage is configured")
+        return self.current
+
+    def _begin(self, archiving: Archiving) -> None:
+        self.current = archiving
+        self._task = asyncio.create_task(archiving.run(), name="archiving")
+        self._task.add_done_callback(self._ended)
+        for service in archiving.services:
+            self._model.register(service)
+            self._endpoint.add(service)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _end(self) -> None:
+        if self.current is None or self._task is None:
+            return
+        for service in self.current.services:
+            self._model.withdraw(service)
+            self._endpoint.remove(service)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self.current = self._task = None
 
 
-def _inside(path: Path, directory: Path) -> bool:
-    return path.absolute().is_relative_to(directory.absolute())
+def local_zone() -> tzinfo:
+    """Return the time zone of this machine, with its changes to summer time; UTC where it does not say."""
+    try:
+        with _LOCAL_TIME.open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return UTC
+
+
+def _tokens(camera: str) -> set[str]:
+    """Return the tokens that events may name a camera by."""
+    configuration = f"VideoSourceConfiguration_{camera}"
+    return {video_source_token(camera), configuration, *(profile_token(camera, name) for name in PROFILE_NAMES)}

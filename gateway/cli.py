@@ -146,7 +146,7 @@ def _run(options: argparse.Namespace) -> int:
     def ready(report: app.Report) -> None:
         print(json.dumps(_as_json(report)) if options.json else _welcome(report), flush=True)
 
-    app.run(_read_config(options), ready, os.environ)
+    app.run(lambda: _read_config(options), ready, os.environ)
     return 0
 
 

@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from gateway.app import MANUFACTURER, MODEL, PACKAGE
-from gateway.archiving import ArchiveStore
+from gateway.archive_store import ArchiveStore
 from gateway.config import Config, data_directory
 from gateway.db import AuditEntry, Database, load_identity, open_database
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.domain.recording import Span
 from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.control import ask
-from gateway.services.archive import LATEST_NS
 from gateway.services.fsck import Finding
 from gateway.storages import with_demo_storage
 
@@ -181,23 +179,17 @@ async def _remove(options: argparse.Namespace, config: Config) -> int:
 
 async def _list_recordings(options: argparse.Namespace, config: Config) -> int:
     """List the recordings that have data: from when to when, gaps, how much, on which storages."""
-    rows: list[dict[str, Any]] = []
-    async with _opened(config) as opened:
-        everything = Span(0, LATEST_NS)
-        for token, extent in sorted((await opened.store.catalogue.extents()).items()):
-            runs = await opened.store.catalogue.runs(token, everything)
-            tracks = {track.token: [_time(track.span.start_ns), _time(track.span.end_ns)] for track in extent.tracks}
-            rows.append(
-                {"recording": token, "start": _time(extent.span.start_ns), "end": _time(extent.span.end_ns),
-                 "bytes": extent.size, "tracks": tracks,
-                 "runs": [[_time(run.start_ns), _time(run.end_ns)] for run in runs]}
-            )  # fmt: skip
+    running, rows = await _ask(config, "recordings", {})
+    if not running:
+        async with _opened(config) as opened:
+            rows = await opened.store.recorded()
     if options.json:
         print(json.dumps(rows))
         return 0
     for row in rows:
         gaps = len(row["runs"]) - 1
-        print(f"{row['recording']:24} {row['start']} to {row['end']}  {_size(row['bytes']):>10}  {gaps} gaps")
+        span = f"{_time(row['start_ns'])} to {_time(row['end_ns'])}"
+        print(f"{row['recording']:24} {span}  {_size(row['bytes']):>10}  {gaps} gaps")
     if not rows:
         print("nothing is recorded yet", file=sys.stderr)
     return 0

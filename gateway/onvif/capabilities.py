@@ -43,6 +43,10 @@ class CapabilityModel:
         self._contract.service(service.namespace)
         self._services[service.namespace] = service
 
+    def withdraw(self, service: Service) -> None:
+        """Announce a service no more."""
+        self._services.pop(service.namespace, None)
+
     @property
     def services(self) -> tuple[Service, ...]:
         """The registered services, in order."""

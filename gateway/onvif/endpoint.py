@@ -129,6 +129,11 @@ class Endpoint:
             if present is None or (present.handler is None and handler is not None):
                 self._bound[operation.request] = _Bound(operation, handler)
 
+    def remove(self, service: Service) -> None:
+        """Serve a service's operations no more."""
+        for operation in self._contract.operations(service.namespace):
+            self._bound.pop(operation.request, None)
+
     def operations(self) -> tuple[Operation, ...]:
         """Return every implemented operation."""
         return tuple(bound.operation for bound in self._bound.values() if bound.handler is not None)

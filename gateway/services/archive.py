@@ -96,6 +96,10 @@ class Archive:
         extent, segment = self._extents.get(recording), self._open.get(recording)
         return extent if segment is None or not segment.fragments else _joined(extent, segment)
 
+    def recordings(self) -> tuple[str, ...]:
+        """Return the tokens of the recordings that hold data."""
+        return tuple(sorted({*self._extents, *(token for token, segment in self._open.items() if segment.fragments)}))
+
     def writing(self, recording: str) -> Segment | None:
         """Return the segment being written, None while nothing is recorded."""
         return self._open.get(recording)

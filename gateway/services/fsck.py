@@ -156,13 +156,15 @@ class Fsck:
         self._check_samples = check_samples
         self._disk = disk
 
-    async def recover(self) -> int:
+    async def recover(self, writing: Callable[[Segment], bool] = lambda _: False) -> int:
         """Close what a crash left open: cut torn ends, forget what is empty. Returns how many segments there were.
 
-        Those of a storage that is away stay as they are.
+        `writing` tells which are being written now. Those of a storage that is away stay as they are.
         """
         count = 0
         for segment in await self._catalogue.open_segments():
+            if writing(segment):
+                continue
             backend = self._backends.get(segment.storage)
             if backend is None or (await self._in_thread(backend.status)).state is not StorageState.OK:
                 continue
