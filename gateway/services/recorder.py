@@ -93,7 +93,7 @@ class Recorder:
             while True:
                 await self._ports.clock.sleep(TICK_SECONDS)
                 for task in tuple(self._recordings.values()):
-                    task.tick()
+                    self._tick(task)
         finally:
             self._running = False
             self._events.detach(self)
@@ -104,6 +104,12 @@ class Recorder:
         for task in tuple(self._recordings.values()):
             if task.assignment is not None and self._waits_for(task.assignment, event):
                 self._tell(task, event)
+
+    def _tick(self, task: RecordingTask) -> None:
+        try:
+            task.tick()
+        except Exception:
+            _log.exception("recording %s failed; the others go on", task.recording)
 
     def _follow(self) -> None:
         """Take the assignments as they are now."""

@@ -98,6 +98,20 @@ async def test_without_a_storage_the_newest_gops_wait() -> None:
     assert kit.states[-2:] == [("Active", ""), ("Idle", "")]
 
 
+async def test_a_storage_that_is_away_for_a_moment_loses_nothing() -> None:
+    units = [video_unit(number) for number in range(100)]
+    async with recording(Kit(storages=MemoryStorages("one"))) as kit:
+        await kit.feed(*units[:30], description=video_description())
+        kit.storages.all["one"].broken = OSError(errno.EIO, "input/output error")
+        await kit.feed(*units[30:60])
+        kit.storages.all["one"].broken = None
+        kit.storages.off.clear()
+        await kit.clock.advance(1.0)
+        await kit.feed(*units[60:])
+    assert kit.samples() == expected(units)
+    assert len({segment.run_ns for segment in kit.archive.segments}) == 1
+
+
 async def test_a_slow_disk_drops_whole_gops_and_begins_a_new_run() -> None:
     units = [video_unit(number) for number in range(25 * 40)]
     async with recording(Kit()) as kit:
