@@ -337,7 +337,7 @@ def segment_of(header: Header, scanned: Sequence[Scanned], storage: str, name: s
     """Return the segment that a file says it is. Raises GatewayError INVALID when it lacks what that needs."""
     info = header.info
     try:
-        tokens = {info[f"track.{index}"] for fragment in scanned for index in fragment.tracks}
+        stored = sorted({index for fragment in scanned for index in fragment.tracks})
         return Segment(
             recording=info["recording"],
             start_ns=header.start_ns,
@@ -346,7 +346,7 @@ def segment_of(header: Header, scanned: Sequence[Scanned], storage: str, name: s
             storage=storage,
             name=name,
             size=size,
-            tracks=tuple(sorted(tokens)),
+            tracks=tuple(info[f"track.{index}"] for index in stored),
             fragments=tuple(Fragment(each.offset, each.size, each.start_ns, each.end_ns) for each in scanned),
             origin=info.get("origin", ""),
         )
