@@ -2,8 +2,9 @@
 
 import asyncio
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
@@ -251,6 +252,18 @@ class Kit:
     def _told(self, recording: str) -> None:
         state, error = self.recorder.state(recording)
         self.states.append((str(state), error))
+
+
+@asynccontextmanager
+async def recording(kit: Kit) -> AsyncIterator[Kit]:
+    """Record while the body runs; then the recorder has stopped."""
+    task = asyncio.create_task(kit.recorder.run())
+    await settle()
+    try:
+        yield kit
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def expected(units: Sequence[AccessUnit]) -> list[tuple[int, bytes]]:

@@ -108,7 +108,7 @@ class Recorder:
     def _tick(self, task: RecordingTask) -> None:
         try:
             task.tick()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the supervisor of all recordings
             _log.exception("recording %s failed; the others go on", task.recording)
 
     def _follow(self) -> None:

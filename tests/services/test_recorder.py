@@ -2,12 +2,11 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from recorder_kit import PATH, RECORDING, Jobs, Kit, MemoryStorages, expected, job
+from recorder_kit import PATH, RECORDING, Jobs, Kit, MemoryStorages, expected, job, recording
 
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
 from gateway.domain.recording import AUDIO_TRACK, VIDEO_TRACK
@@ -17,17 +16,6 @@ from gateway.services import recorder
 from gateway.services.streams import LiveStream
 from gateway.testing.clock import settle
 from gateway.testing.streams import video_description, video_unit
-
-
-@asynccontextmanager
-async def recording(kit: Kit) -> AsyncIterator[Kit]:
-    task = asyncio.create_task(kit.recorder.run())
-    await settle()
-    try:
-        yield kit
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_every_sample_is_recorded_over_rotations() -> None:

@@ -1,15 +1,11 @@
 """Recordings that wait: for a time of the week, or for an event, with what came before it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from recorder_kit import RECORDING, Jobs, Kit, expected, job
+from recorder_kit import RECORDING, Jobs, Kit, expected, job, recording
 
 from gateway.domain.event import Event, PropertyOperation
 from gateway.domain.recording import Trigger, WeeklyPeriod
-from gateway.testing.clock import settle
 from gateway.testing.streams import START_NS, video_description, video_unit
 
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
@@ -25,17 +21,6 @@ def motion(seconds: float, *, on: bool, camera: str = "door", topic: str = MOTIO
 
 def waiting(before: float = 0, after: float = 0) -> Kit:
     return Kit(jobs=Jobs(job(Trigger(topics=(MOTION,), before_seconds=before, after_seconds=after))))
-
-
-@asynccontextmanager
-async def recording(kit: Kit) -> AsyncIterator[Kit]:
-    task = asyncio.create_task(kit.recorder.run())
-    await settle()
-    try:
-        yield kit
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def play(kit: Kit, *events: Event, description: bool = True) -> None:
