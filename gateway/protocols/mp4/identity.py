@@ -12,6 +12,9 @@ from gateway.protocols.mp4.boxes import box, invalid
 from gateway.protocols.rtp import fmtp
 
 VERSION: Final = 1
+LONGEST_SHIFT: Final = 1 << 24
+"""Ticks that times are moved by at most; three minutes of video."""
+_LATEST_NS: Final = (1 << 63) - 1
 UUID: Final = bytes.fromhex("6f8c5f0c1d0b4b56a3b1a6f2c44d8e21")
 """Extended type of the box (ISO/IEC 14496-12 §4.2)."""
 
@@ -57,6 +60,9 @@ def parse(content: memoryview) -> Identity | None:
         raise invalid(f"the file's description of itself can't be read: {error}") from None
     if identity.version != VERSION:
         raise invalid(f"the file has a description of version {identity.version}, only {VERSION} is known")
+    moved = [ticks for timing in identity.timings.values() for ticks in timing]
+    if not 0 <= identity.start_ns <= _LATEST_NS or any(not 0 <= ticks <= LONGEST_SHIFT for ticks in moved):
+        raise invalid(f"the file has impossible times: {identity.start_ns} ns, moved by {moved} ticks")
     return identity
 
 

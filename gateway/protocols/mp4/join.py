@@ -137,7 +137,7 @@ class MoviePlan:
         begin, end = origin_ns - self._zero_ns, self._end_ns + self._shift_ns - self._zero_ns
         shown = [table for table in self._tables.values() if to_ns(table.end, table.timescale) > begin]
         last = max((to_ns(table.end, table.timescale) for table in shown), default=begin)
-        created, duration = seconds(origin_ns), to_ticks(min(last, end) - begin, MOVIE_TIMESCALE)
+        created, duration = seconds(origin_ns), to_ticks(max(min(last, end) - begin, 0), MOVIE_TIMESCALE)
         tables = [table.boxes() for table in shown]
 
         def head(base: int, *, large: bool) -> bytes:

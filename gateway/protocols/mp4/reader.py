@@ -97,14 +97,15 @@ def _samples(view: memoryview, run: runs.Run, header: SegmentHeader) -> Iterator
     """Yield samples with their decode times in UTC nanoseconds."""
     track, start_ns, scale = run.track, header.start_ns, header.timescales[run.track]
     nal_units = track in header.nal_tracks
-    at, time = run.offset, run.decode_time
+    at, time, due_ns = run.offset, run.decode_time, start_ns + to_ns(run.decode_time, scale)
     for duration, size, key, offset in zip(run.durations, run.sizes, run.keys, run.composition, strict=True):
         end = at + size
         payload = _units(view, at, end) if nal_units else (view[at:end],)
-        utc_ns = start_ns + to_ns(time + offset, scale)
-        yield start_ns + to_ns(time, scale), Sample(track, utc_ns, to_ns(duration, scale), key, payload)
-        at = end
+        utc_ns = start_ns + to_ns(time + offset, scale) if offset else due_ns
         time += duration
+        next_ns = start_ns + to_ns(time, scale)
+        yield due_ns, Sample(track, utc_ns, next_ns - due_ns, key, payload)
+        at, due_ns = end, next_ns
 
 
 def _units(view: memoryview, at: int, end: int) -> tuple[memoryview, ...]:

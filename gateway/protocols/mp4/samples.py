@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.domain.media import AccessUnit
 from gateway.protocols.mp4.boxes import LARGEST_SMALL, box, full_box, to_ticks
-from gateway.protocols.mp4.identity import Timing
+from gateway.protocols.mp4.identity import LONGEST_SHIFT, Timing
 from gateway.protocols.mp4.tracks import Form, Parts, Storing
 
 SYNC, NOT_SYNC = 0x02000000, 0x01010000
@@ -23,8 +23,6 @@ _TRUN_VERSION: Final = 1
 _TRAF_SIZE: Final = 68
 """Bytes of a track fragment box without the rows."""
 _LARGEST_OFFSET: Final = (1 << 31) - 1
-_LONGEST: Final = 1 << 24
-"""Ticks that times are moved at most; three minutes of video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class Collector:
     def __init__(self, track_id: int, how: Storing, start_ns: int) -> None:
         self._id = track_id
         self._how = how
+        self._audio, self._nal_units = how.form is Form.FRAMES, how.form is Form.NAL_UNITS
         self._start_ns = start_ns
         self._floor = 0
         """Decode times do not come before it."""
@@ -91,7 +90,7 @@ class Collector:
     def add(self, unit: AccessUnit) -> None:
         """Take a unit; those of one timestamp are one sample, unless every part is one."""
         payload = unit.payload()
-        if self._how.form is Form.FRAMES:
+        if self._audio:
             self._add_frames(unit, self._how.split(payload) if self._how.split else payload)
             return
         samples = self._samples
@@ -101,11 +100,11 @@ class Collector:
             samples.sizes.append(0)
             samples.flags.append(SYNC if unit.keyframe else NOT_SYNC)
         size = 0
-        if self._how.form is Form.NAL_UNITS:
+        if self._nal_units:
             for part in payload:
-                if part:
-                    samples.parts += (len(part).to_bytes(4, "big"), part)
-                    size += 4 + len(part)
+                if length := len(part):
+                    samples.parts += (length.to_bytes(4, "big"), part)
+                    size += 4 + length
         else:
             samples.parts += payload
             size = sum(map(len, payload))
@@ -115,7 +114,9 @@ class Collector:
         """Return how the track's times are moved, so that none is negative; decided by what was added so far."""
         times = self._samples.times
         late = (due - time for due, time in zip(sorted(times), times, strict=True))
-        self._timing = Timing(min(max(-min(times, default=0), 0), _LONGEST), min(max(late, default=0), _LONGEST))
+        self._timing = Timing(
+            min(max(-min(times, default=0), 0), LONGEST_SHIFT), min(max(late, default=0), LONGEST_SHIFT)
+        )
         return self._timing
 
     def take(self, end_ns: int, *, to_end: bool) -> Run | None:
@@ -131,15 +132,16 @@ class Collector:
         lead, delay = self._timing
         times = [time + lead for time in samples.times] if lead else samples.times
         decode = _decode_times(times, self._floor)
-        audio = self._how.form is Form.FRAMES
         last = self._duration
-        if to_end or not audio:
+        if to_end or not self._audio:
             last = to_ticks(end_ns - self._start_ns, self._how.timescale) + lead - decode[-1]
-        last = min(max(last, 1), LARGEST_SMALL)
-        durations = [min(after - before, LARGEST_SMALL) for before, after in pairwise(decode)]
+        last = max(last, 1)
+        durations = [after - before for before, after in pairwise(decode)]
         durations.append(last)
+        if max(durations) > LARGEST_SMALL:
+            durations = [min(duration, LARGEST_SMALL) for duration in durations]
         end = decode[-1] + last
-        self._floor = decode[-1] + 1 if audio else end
+        self._floor = decode[-1] + 1 if self._audio else end
         offsets = [time + delay - at for time, at in zip(times, decode, strict=True)]
         flags, rows = _rows(samples, durations, offsets)
         count, size, sync = len(decode), sum(samples.sizes), samples.flags[0] == SYNC
@@ -178,7 +180,9 @@ def _rows(samples: _Samples, durations: list[int], offsets: list[int]) -> tuple[
     """Return the flags and the rows of the `trun`: two columns where decode order is all there is to tell."""
     if not any(offsets) and NOT_SYNC not in samples.flags:
         return ROWS_OF_TWO, _packed(zip(durations, samples.sizes, strict=True), 2 * len(offsets))
-    signed = [min(max(offset, -_LARGEST_OFFSET), _LARGEST_OFFSET) & LARGEST_SMALL for offset in offsets]
+    if max(offsets) > _LARGEST_OFFSET or min(offsets) < -_LARGEST_OFFSET:
+        offsets = [min(max(offset, -_LARGEST_OFFSET), _LARGEST_OFFSET) for offset in offsets]
+    signed = [offset & LARGEST_SMALL for offset in offsets]
     return ROWS_OF_FOUR, _packed(zip(durations, samples.sizes, samples.flags, signed, strict=True), 4 * len(offsets))
 
 
