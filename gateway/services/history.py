@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.domain.event import Event, PropertyOperation
+from gateway.domain.event import Event, PropertyOperation, value_text
 from gateway.domain.recording import Recording, Span
 from gateway.services.archive import LATEST_NS
 from gateway.services.searches import Step
@@ -17,8 +17,13 @@ from gateway.services.searches_scope import Archive, shown
 RECORDING_STATE = "tns1:RecordingHistory/Recording/State"
 TRACK_STATE = "tns1:RecordingHistory/Track/State"
 
-WINDOW_NS = 7 * 86_400 * 1_000_000_000
-"""Time that one step of a search looks at."""
+_DAY_NS = 86_400 * 1_000_000_000
+FIRST_WINDOW_NS = _DAY_NS
+"""Time that the first step of a search looks at. Each looks at twice as much as the one before it, or half as much."""
+
+_SHORTEST_NS, _LONGEST_NS = 2 * _DAY_NS, 64 * _DAY_NS
+_FEW, _MANY = 500, 2000
+"""Events in a step, below which the next is longer and above which it is shorter: the event loop must not wait."""
 
 _AROUND_NS = 2_000_000_000
 """What is looked at beyond a window, to see what a stretch in its first or last second joins."""
@@ -76,12 +81,14 @@ class Timeline:
                     yield FoundEvent(self.recording, self.track, event)
 
     def _event(self, operation: PropertyOperation, time_ns: int, *, present: bool) -> Event:
-        source = {"RecordingToken": self.recording}
+        value = value_text(present)
+        source = (("RecordingToken", self.recording),)
         if self.track:
-            event = Event.of(TRACK_STATE, {**source, "Track": self.track}, {"IsDataPresent": present})
-        else:
-            event = Event.of(RECORDING_STATE, source, {"IsRecording": present})
-        return event.told(operation, time_ns)
+            track = ("Track", self.track)
+            return Event(
+                TRACK_STATE, (*source, track), (("IsDataPresent", value),), utc_ns=time_ns, operation=operation
+            )
+        return Event(RECORDING_STATE, source, (("IsRecording", value),), utc_ns=time_ns, operation=operation)
 
 
 async def find_events(
@@ -101,7 +108,9 @@ async def find_events(
     if start_states:
         for recording in recordings:
             yield await _states(archive, recording, start_ns)
-    for window in _windows(recordings, archive, min(start_ns, end_ns), max(start_ns, end_ns), backward=backward):
+    rest, length = _searched(recordings, archive, min(start_ns, end_ns), max(start_ns, end_ns)), FIRST_WINDOW_NS
+    while rest.start_ns < rest.end_ns:
+        window, rest = _split(rest, length, backward=backward)
         found: list[FoundEvent] = []
         for recording in recordings:
             for timeline in await timelines(archive, recording, window):
@@ -109,6 +118,7 @@ async def find_events(
             found += [FoundEvent(recording.token, "", each) for each in await stored.events(recording.token, window)]
         found.sort(key=lambda each: each.event.utc_ns)
         yield Step(tuple(reversed(found) if backward else found), window.start_ns if backward else window.end_ns)
+        length = _next_length(length, len(found))
     if backward and start_states:
         for recording in recordings:
             yield await _states(archive, recording, end_ns)
@@ -188,18 +198,27 @@ def _shown(spans: Iterable[Span], growing: int) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def _windows(
-    recordings: Sequence[Recording], archive: Archive, low: int, high: int, *, backward: bool
-) -> Iterator[Span]:
-    """Yield the windows of a search, only as far as there is data."""
+def _searched(recordings: Sequence[Recording], archive: Archive, low: int, high: int) -> Span:
+    """Return what there is to search of a time, both ends included: no more than there is data."""
     spans = [shown(extent.span) for each in recordings if (extent := archive.extent(each.token)) is not None]
     if not spans:
-        return
-    low = max(low, min(span.start_ns for span in spans))
-    high = min(high, max(span.end_ns for span in spans)) + 1
-    starts = range(low, high, WINDOW_NS)
-    for start in reversed(starts) if backward else starts:
-        yield Span(start, min(start + WINDOW_NS, high))
+        return Span(low, low)
+    return Span(max(low, min(span.start_ns for span in spans)), min(high, max(span.end_ns for span in spans)) + 1)
+
+
+def _split(span: Span, length: int, *, backward: bool) -> tuple[Span, Span]:
+    """Return the next window of a search and the rest."""
+    if backward:
+        middle = max(span.start_ns, span.end_ns - length)
+        return Span(middle, span.end_ns), Span(span.start_ns, middle)
+    middle = min(span.end_ns, span.start_ns + length)
+    return Span(span.start_ns, middle), Span(middle, span.end_ns)
+
+
+def _next_length(length: int, found: int) -> int:
+    if found < _FEW:
+        return min(length * 2, _LONGEST_NS)
+    return max(length // 2, _SHORTEST_NS) if found > _MANY else length
 
 
 async def _states(archive: Archive, recording: Recording, time_ns: int) -> Step:

@@ -8,7 +8,7 @@ from recording_samples import SECOND, START, Site, segment
 from gateway.domain.event import Event, PropertyOperation
 from gateway.domain.recording import Span
 from gateway.services.archive import LATEST_NS
-from gateway.services.history import RECORDING_STATE, WINDOW_NS, FoundEvent, NoEvents, StoredEvents, find_events
+from gateway.services.history import FIRST_WINDOW_NS, RECORDING_STATE, FoundEvent, NoEvents, StoredEvents, find_events
 
 VIDEO = ("VIDEO001",)
 DAY = 86_400
@@ -102,18 +102,26 @@ async def test_gaps_within_a_second_still_alternate(site: Site) -> None:
 
 
 async def test_long_times_are_searched_in_windows(site: Site) -> None:
-    week = WINDOW_NS // SECOND
+    week = 7 * FIRST_WINDOW_NS // SECOND  # where the third window ends
     minutes = [segment("Recording_yard", at, at + 60) for at in range(0, 40 * DAY, 5 * DAY)]
     site.record(*minutes, segment("Recording_yard", week, week + 60), segment("Recording_yard", week - 60, week))
     forward = await search(site, 0, 50 * DAY)
     assert len(told(forward)) == 20
     assert (await search(site, 50 * DAY, 0)) == forward[::-1]
     steps = find_events(site.recordings.all(), site.archive, NoEvents(), 0, LATEST_NS, start_states=False)
-    assert len([step async for step in steps]) == 6
+    assert len([step async for step in steps]) == 6, "of 1, 2, 4, 8, 16 and the rest of the days"
+
+
+async def test_steps_get_shorter_where_there_is_much(site: Site) -> None:
+    busy = range(7 * DAY, 23 * DAY, 1200)
+    site.record(*(segment("Recording_yard", at, at + 60, tracks=["VIDEO001"]) for at in (0, *busy)))
+    steps = find_events(site.recordings.all(), site.archive, NoEvents(), 0, LATEST_NS, start_states=False)
+    sizes = [len(step.results) async for step in steps]
+    assert sizes == [4, 0, 0, 8 * 72 * 4, 4 * 72 * 4, 4 * 72 * 4]
 
 
 async def test_a_track_that_changes_at_the_edge_of_a_window_is_told_once(site: Site) -> None:
-    week = WINDOW_NS // SECOND
+    week = 7 * FIRST_WINDOW_NS // SECOND  # where the third window ends
     site.record(
         segment("Recording_yard", 0, week),
         segment("Recording_yard", week, week + 60, run=0, tracks=VIDEO),
