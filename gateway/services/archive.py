@@ -10,6 +10,9 @@ from gateway.domain.recording import Extent, Segment, Span, TrackExtent
 LATEST_NS = (1 << 63) - 1
 """An end for ranges without one."""
 
+JOINT_NS = 2_000_000_000
+"""Segments of one run that are no further apart have nothing missing between them."""
+
 
 class Catalogue(Protocol):
     """The index of all segments, as the archive needs it. A range takes what overlaps it."""
@@ -122,8 +125,10 @@ class Archive:
         segment = self._open.get(recording)
         if segment is None or not segment.fragments or not _overlap(segment.span, span):
             return found
-        before = [run for run in found if run.start_ns != segment.run_ns]
-        return sorted([*before, Span(segment.run_ns, segment.end_ns)], key=lambda run: run.start_ns)
+        own = [run for run in found if segment.run_ns <= run.start_ns and segment.start_ns - JOINT_NS <= run.end_ns]
+        start_ns = min((run.start_ns for run in own), default=segment.start_ns)
+        others = [run for run in found if run not in own]
+        return sorted([*others, Span(start_ns, max(segment.end_ns, start_ns))], key=lambda run: run.start_ns)
 
     async def read(self, segment: Segment, offset: int, size: int) -> bytes:
         """Return bytes of a segment's file. Raises GatewayError NOT_FOUND or UNAVAILABLE."""
