@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 FILE = ".gateway-storage.json"
 _LARGEST = 4096
@@ -35,8 +36,9 @@ def write_identity(directory: int, identity: Identity) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, 0o600, dir_fd=directory)
     with os.fdopen(descriptor, "wb") as file:
-        text = json.dumps({"volume": identity.volume, "installation": identity.installation})
-        file.write(text.encode() + b"\n")
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        table = {"volume": identity.volume, "installation": identity.installation, "made": made}
+        file.write(json.dumps(table).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, FILE, src_dir_fd=directory, dst_dir_fd=directory)

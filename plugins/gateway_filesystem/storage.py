@@ -1,23 +1,29 @@
 """A storage in a directory of the file system. Everything is opened below the directory's descriptor."""
 
 import errno
+import itertools
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.storage import StorageState, StorageStatus, StoredObject
 from gateway.sdk.storage import SegmentWriter, StorageBackend
+from gateway_filesystem.file import NewFile
 from gateway_filesystem.identity import FILE, Identity, read_identity, write_identity
 
-_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}(/(?!\.)[A-Za-z0-9._-]{1,100}){0,4}")
-_OURS = re.compile(r".+\.mp4")
+_LEVELS = (r"(?!\.)[A-Za-z0-9._-]{1,100}", r"\d{4}-\d{2}-\d{2}", r"(?!\.)[A-Za-z0-9._-]{1,100}\.mp4")
+"""Recording, day, file: what has another form is not ours, and never touched."""
+
+_PARTS = tuple(re.compile(level) for level in _LEVELS)
+_NAME = re.compile("/".join(_LEVELS))
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_MOST_PARTS = 512
-"""Below the system's limit of parts in one call (IOV_MAX)."""
+_MOST_NAMED = 5
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +59,19 @@ class FilesystemStorage(StorageBackend):
         return StorageStatus(state, cause, figures.f_blocks * size, figures.f_bavail * size)
 
     def format(self) -> None:
-        """Delete every recording below the directory, make it if it is missing, and write its identity."""
+        """Delete every recording below the directory, make it if it is missing, and write its identity.
+
+        Other files are left, and logged. Raises GatewayError CONFLICT for another storage of this installation.
+        """
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._root() as root:
-                for found in list(self.objects()):
+                self._refuse_sibling(root)
+                for found in self.objects():
                     self.delete(found.name)
                 write_identity(root, self._identity)
+                if foreign := list(itertools.islice(_files(root), _MOST_NAMED)):
+                    _log.warning("%s: files that are no recordings are left as they are: %s", self._name, foreign)
         except OSError as error:
             raise GatewayError(ErrorKind.UNAVAILABLE, f"{self._name} can't be formatted: {error.strerror}") from error
 
@@ -72,7 +84,7 @@ class FilesystemStorage(StorageBackend):
             folder = _open_folder(root, _parts(name)[:-1], make=True)
             try:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-                return _File(os.open(_parts(name)[-1], flags, 0o600, dir_fd=folder), folder)
+                return NewFile(os.open(_parts(name)[-1], flags, 0o600, dir_fd=folder), folder)
             except BaseException:
                 os.close(folder)
                 raise
@@ -113,7 +125,7 @@ class FilesystemStorage(StorageBackend):
     def objects(self) -> Iterator[StoredObject]:
         """Yield every recording's file, in order of names; what is not ours is passed over."""
         with self._root() as root:
-            yield from _walk(root, "")
+            yield from _walk(root, ())
 
     @property
     def _name(self) -> str:
@@ -127,12 +139,11 @@ class FilesystemStorage(StorageBackend):
         if found == self._identity:
             return StorageState.OK, ""
         if found is None:
-            if self._path.is_mount() or not any(os.scandir(root)):
-                return StorageState.FORMATTING_REQUIRED, f"{self._name} has no recordings of ours: format it to use it"
-            return (
-                StorageState.FORMATTING_REQUIRED,
-                f"{self._name} holds files of others and no {FILE}: is the right medium mounted?",
-            )
+            if next(_files(root), None):
+                what = f"holds files of others and no {FILE}: is the right medium mounted?"
+            else:
+                what = "is empty: mount its medium, or format it to use it"
+            return StorageState.FORMATTING_REQUIRED, f"{self._name} {what}"
         if found.installation != self.installation:
             return (
                 StorageState.FORMATTING_REQUIRED,
@@ -142,6 +153,13 @@ class FilesystemStorage(StorageBackend):
             StorageState.NOT_INSTALLED,
             f"{self._name} is the storage {found.volume!r}, not {self.volume!r}: the media were swapped",
         )
+
+    def _refuse_sibling(self, root: int) -> None:
+        with suppress(ValueError):
+            found = read_identity(root)
+            if found and found.installation == self.installation and found.volume != self.volume:
+                message = f"{self._name} is the storage {found.volume!r}: format it under that id, or delete its {FILE}"
+                raise GatewayError(ErrorKind.CONFLICT, message)
 
     @contextmanager
     def _root(self) -> Iterator[int]:
@@ -164,50 +182,6 @@ class FilesystemStorage(StorageBackend):
             yield descriptor
         finally:
             os.close(descriptor)
-
-
-class _File:
-    """A file being written; holds the directory that it is new in until both are on the disk."""
-
-    def __init__(self, descriptor: int, folder: int) -> None:
-        self._descriptor = descriptor
-        self._folder = folder
-
-    def write(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Append all parts, or raise OSError."""
-        for start in range(0, len(parts), _MOST_PARTS):
-            some = parts[start : start + _MOST_PARTS]
-            written, total = os.writev(self._descriptor, some), sum(map(len, some))
-            if written < total:
-                self._write_rest(memoryview(b"".join(some))[written:])
-
-    def sync(self) -> None:
-        """Wait until the file, and at first its name too, would survive a power cut."""
-        os.fdatasync(self._descriptor)
-        if self._folder >= 0:
-            os.fsync(self._folder)
-            os.close(self._folder)
-            self._folder = -1
-
-    def close(self) -> None:
-        """Sync and close; a second call does nothing."""
-        if self._descriptor < 0:
-            return
-        try:
-            self.sync()
-        finally:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            if self._folder >= 0:
-                os.close(self._folder)
-                self._folder = -1
-
-    def _write_rest(self, rest: memoryview) -> None:
-        while rest:
-            written = os.write(self._descriptor, rest)
-            if not written:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            rest = rest[written:]
 
 
 def _parts(name: str) -> list[str]:
@@ -234,18 +208,33 @@ def _open_folder(root: int, parts: Sequence[str], *, make: bool = False) -> int:
     return current
 
 
-def _walk(folder: int, prefix: str) -> Iterator[StoredObject]:
+def _walk(folder: int, above: tuple[str, ...]) -> Iterator[StoredObject]:
+    level = len(above)
     with os.scandir(folder) as listing:
-        entries = sorted(listing, key=lambda entry: entry.name)
+        entries = sorted(
+            (entry for entry in listing if _PARTS[level].fullmatch(entry.name)), key=lambda each: each.name
+        )
     for entry in entries:
-        name = f"{prefix}{entry.name}"
-        if not _NAME.fullmatch(name) or entry.is_symlink():
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            inner = os.open(entry.name, _DIRECTORY, dir_fd=folder)
+        parts = *above, entry.name
+        if len(parts) == len(_LEVELS):
+            if entry.is_file(follow_symlinks=False):
+                try:
+                    size = entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:
+                    continue  # deleted since it was listed
+                yield StoredObject("/".join(parts), size)
+        elif entry.is_dir(follow_symlinks=False):
             try:
-                yield from _walk(inner, name + "/")
+                inner = os.open(entry.name, _DIRECTORY, dir_fd=folder)
+            except FileNotFoundError:
+                continue
+            try:
+                yield from _walk(inner, parts)
             finally:
                 os.close(inner)
-        elif _OURS.fullmatch(entry.name) and prefix:
-            yield StoredObject(name, entry.stat(follow_symlinks=False).st_size)
+
+
+def _files(root: int) -> Iterator[str]:
+    """Yield the names of all files below a directory but its identity."""
+    for folder, _, names, _ in os.fwalk(dir_fd=root):
+        yield from (f"{folder}/{name}".removeprefix("./") for name in names if name != FILE)

@@ -1,9 +1,13 @@
 """The directory backend keeps every backend's contract, and is not fooled by what happens to directories."""
 
 import errno
+import json
+import logging
 import os
 import stat
 import subprocess
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,26 +76,53 @@ def test_an_identity_that_can_t_be_read_is_an_error(disk: FilesystemStorage, tmp
     assert FILE in disk.status().cause
 
 
-def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
-    for name in ("film.mp4", "notes/todo.txt", ".cache/x.mp4"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+def test_files_of_others_are_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = [
+        "film.mp4",
+        "holidays/sea.mp4",
+        "holidays/2026/sea.mp4",
+        ".cache/2026-11-22/x.mp4",
+        "R/2026-11-22/notes.txt",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text("mine")
+    (tmp_path / "R/2026-11-22/08.mp4").write_text("ours")
     disk = storage(tmp_path)
     assert "files of others" in disk.status().cause
-    disk.format()
+    assert [found.name for found in disk.objects()] == ["R/2026-11-22/08.mp4"]
+    with caplog.at_level(logging.WARNING):
+        disk.format()
+    assert "files that are no recordings are left as they are: [" in caplog.text
     assert list(disk.objects()) == []
-    assert (tmp_path / "film.mp4").read_text() == (tmp_path / "notes/todo.txt").read_text() == "mine"
+    assert {path.read_text() for path in map(tmp_path.joinpath, names)} == {"mine"}
+
+
+def test_the_medium_of_another_storage_is_not_formatted_by_mistake(disk: FilesystemStorage, tmp_path: Path) -> None:
+    disk.create(NAME).close()
+    with pytest.raises(GatewayError, match="is the storage 'disk': format it under that id"):
+        storage(tmp_path / "disk", "disk2").format()
+    assert len(list(disk.objects())) == 1
+    elsewhere = storage(tmp_path / "disk", "disk2", "elsewhere")
+    elsewhere.format()
+    assert (elsewhere.status().state, list(elsewhere.objects())) == (StorageState.OK, [])
+
+
+def test_what_a_storage_writes_of_itself(disk: FilesystemStorage, tmp_path: Path) -> None:
+    table = json.loads((tmp_path / "disk" / FILE).read_text())
+    assert (table["volume"], table["installation"]) == ("disk", "here")
+    assert datetime.fromisoformat(table["made"]).tzinfo is UTC
 
 
 def test_links_lead_nowhere(disk: FilesystemStorage, tmp_path: Path) -> None:
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside/08.mp4").write_text("secret")
+    (tmp_path / "outside/2026-11-22").mkdir(parents=True)
+    (tmp_path / "outside/2026-11-22/08.mp4").write_text("secret")
     (tmp_path / "disk/R").symlink_to(tmp_path / "outside")
     assert list(disk.objects()) == []
     for use in (disk.create, lambda name: disk.read(name, 0, 1), disk.delete):
         with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
-            use("R/08.mp4")
-    assert (tmp_path / "outside/08.mp4").exists()
+            use("R/2026-11-22/08.mp4")
+    assert (tmp_path / "outside/2026-11-22/08.mp4").exists()
 
 
 def test_a_short_write_is_finished_and_a_failing_one_raises(
@@ -105,7 +136,25 @@ def test_a_short_write_is_finished_and_a_failing_one_raises(
     monkeypatch.setattr(os, "writev", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
     with pytest.raises(OSError, match="Input/output error"):
         writer.write([b"x"])
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "writev", full_after(4))
+    with pytest.raises(OSError, match="No space left"):
+        writer.write([b"ghi", b"jkl"])
+    assert [found.size for found in disk.objects()] == [6]  # nothing of what failed
+    monkeypatch.undo()
+    writer.write([b"ghi"])
     writer.close()
+    assert disk.read(NAME, 0, 20) == b"abcdefghi"
+
+
+def full_after(size: int) -> Callable[[int, Sequence[bytes]], int]:
+    """Return a `writev` that writes so many bytes, and of the rest finds that the disk is full."""
+
+    def writev(descriptor: int, parts: Sequence[bytes]) -> int:
+        os.write(descriptor, b"".join(parts)[:size])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return writev
 
 
 def test_a_read_only_medium_is_an_error(disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch) -> None:
