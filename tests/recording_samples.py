@@ -208,7 +208,9 @@ class Site:
         return {"/live/yard/main": STREAM, "/live/door/main": main_and_sub()[0]}.get(path)
 
     async def describe(self, _segment: Segment) -> StreamDescription:
-        """Return what every segment holds."""
+        """Return what every segment holds, while its storage is there."""
+        if self.refusal is not None:
+            raise self.refusal
         return STREAM
 
     def audit(self, context: Context, operation: str, detail: str) -> None:

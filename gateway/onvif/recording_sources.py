@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gateway.domain.media import MediaKind, StreamDescription
 from gateway.domain.recording import JobSource, SourceKind
+from gateway.onvif.media_model import video_source_token
 from gateway.onvif.media_profiles import MediaProfiles, video_encoder
 from gateway.services.cameras import is_complete
 from gateway.services.profiles import ConfigurationKind
@@ -44,13 +45,18 @@ class RecordingSources:
         path = find(source.token)
         return None if path is None else LiveSource(path, self._kinds(path))
 
-    def video_source(self, profile: str) -> str | None:
-        """Return the token of the VideoSource that a media profile shows, None for an unknown profile."""
+    def video_source(self, token: str) -> str | None:
+        """Return the token of the VideoSource that belongs to a media profile or an AudioSource, None for neither."""
         model = self._profiles.model()
-        found = model.profiles.get(profile)
-        token = "" if found is None else found.configurations.get(ConfigurationKind.VIDEO_SOURCE, "")
-        configuration = model.video_source_configurations.get(token)
-        return None if configuration is None else configuration.source.token
+        found = model.profiles.get(token)
+        if found is not None:
+            name = found.configurations.get(ConfigurationKind.VIDEO_SOURCE, "")
+            configuration = model.video_source_configurations.get(name)
+            return None if configuration is None else configuration.source.token
+        for sound in model.audio_source_configurations.values():
+            if sound.source.token == token:
+                return video_source_token(sound.channel)
+        return None
 
     def profiles(self) -> tuple[str, ...]:
         """Return the tokens of the media profiles that can be recorded: those with a picture."""

@@ -134,7 +134,7 @@ class Recordings:
         """Return the recordings that a token stands for, the best match first; none for an unknown token.
 
         Clients know a recording by its own token, by the media profile or receiver that a job records from, by its
-        SourceId, or by a profile that shows the same VideoSource.
+        SourceId, or by a profile or AudioSource of the same channel.
         """
         if (own := self._recordings.get(token)) is not None:
             return (own,)

@@ -37,8 +37,8 @@ class Sources(Protocol):
         """Return the stream of a source, None when there is no such source."""
         ...
 
-    def video_source(self, profile: str) -> str | None:
-        """Return the token of the VideoSource that a media profile shows, None for an unknown profile."""
+    def video_source(self, token: str) -> str | None:
+        """Return the token of the VideoSource that belongs to a media profile or an AudioSource, None for neither."""
         ...
 
     def profiles(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from onvif_calls import CODEC, CONTRACT, Caller
 from recording_samples import SECOND, START, Site, segment
 from soap_kit import MemorySettings
 
+from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.onvif.faults import SoapFault
 from gateway.onvif.replay import ReplayService
 from gateway.onvif.search import SearchService
@@ -334,7 +335,7 @@ async def test_start_states(call: Caller) -> None:
     ]
 
 
-async def test_media_attributes(call: Caller) -> None:
+async def test_media_attributes(call: Caller, site: Site) -> None:
     def asked(seconds: float, *names: str) -> str:
         named = "".join(f"<tse:RecordingTokens>{name}</tse:RecordingTokens>" for name in names)
         return f"{named}<tse:Time>{at(seconds).isoformat()}</tse:Time>"
@@ -352,6 +353,9 @@ async def test_media_attributes(call: Caller) -> None:
     assert (gap["From"], gap["Until"], gap["TrackAttributes"]) == (at(100), at(100), [])
     assert len((await call("GetMediaAttributes", asked(30)))["MediaAttributes"]) == 3
     assert await refusal(call, "GetMediaAttributes", asked(30, "x")) == sender("InvalidToken")
+    site.refusal = GatewayError(ErrorKind.UNAVAILABLE, "storage 'disk' is away")
+    (away,) = (await call("GetMediaAttributes", asked(30, "Recording_yard")))["MediaAttributes"]
+    assert (away["From"], away["TrackAttributes"]) == (at(30), [])
 
 
 SETUP = """<trp:StreamSetup><tt:Stream>{}</tt:Stream><tt:Transport><tt:Protocol>{}</tt:Protocol></tt:Transport>

@@ -70,6 +70,7 @@ def test_configured_jobs_are_what_is_recorded(site: Site) -> None:
         ("yard_main", ["Recording_yard"]),
         ("VideoSource_yard", ["Recording_yard", "Recording_yard_sub"]),
         ("door_sub", ["Recording_door"]),
+        ("AudioSource_yard", ["Recording_yard", "Recording_yard_sub"]),
         ("ghost", []),
     ],
 )
