@@ -1,5 +1,6 @@
 """Exports: any time range of a recording as one plain MP4, made while it is sent."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,7 +144,7 @@ class Exports:
                 end_ns = segment.start_ns
                 break
             sources.append(segment)
-        movie = plan.movie()
+        movie = await asyncio.to_thread(plan.movie)  # of a whole day it takes a second
         if movie is None:
             raise GatewayError(
                 ErrorKind.NOT_FOUND, f"{recording} has nothing recorded from {_text(start_ns)} to {_text(end_ns)}"

@@ -201,7 +201,7 @@ def test_more_than_four_gigabytes() -> None:
     with mmap.mmap(-1, 1_500_000_000) as pages, memoryview(pages) as view:
         position = len(muxer.header())
         assert plan.segment(0, muxer.header())
-        for number in range(3):
+        for number in range(4):
             unit = AccessUnit(0, number, START + number * NS, keyframe, PacketBlock(b"", ()), lambda _: (view,))
             made = muxer.fragment([unit], START + (number + 1) * NS)
             plan.fragment(position, bytes(made.parts[0]))
@@ -212,12 +212,12 @@ def test_more_than_four_gigabytes() -> None:
     parts = list(movie.parts(0, movie.size))
     head = parts[0]
     assert isinstance(head, bytes)
-    assert movie.size == len(head) + 4_500_000_000
+    assert movie.size == len(head) + 6_000_000_000
     at = head.index(b"co64") + 12
-    offsets = [int.from_bytes(head[at + 8 * number :][:8], "big") for number in range(3)]
-    assert offsets == [len(head) + number * 1_500_000_000 for number in range(3)]
+    offsets = [int.from_bytes(head[at + 8 * number :][:8], "big") for number in range(4)]
+    assert offsets == [len(head) + number * 1_500_000_000 for number in range(4)]
     assert head[-16:-8] == b"\0\0\0\1mdat"
-    assert int.from_bytes(head[-8:], "big") == 4_500_000_016
+    assert int.from_bytes(head[-8:], "big") == 6_000_000_016
 
 
 def test_a_movie_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

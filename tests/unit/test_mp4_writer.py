@@ -18,6 +18,7 @@ from gateway.protocols.mp4.reader import Sample, read_fragment, read_header
 from gateway.protocols.mp4.scan import Scanner
 from gateway.protocols.mp4.writer import Muxer
 from gateway.protocols.rtp import ntp, parameter_sets
+from gateway.protocols.rtp.packetize import Packetizer
 
 STREAMS = {
     "h264 aac": ("H264", "MPEG4-GENERIC"),
@@ -69,6 +70,16 @@ def test_every_sample_comes_back_byte_for_byte_with_its_time(names: tuple[str, .
         late = [sample.utc_ns - START - round(at * NS) for sample, (at, _, _) in zip(mine, track.frames, strict=True)]
         assert max(map(abs, late)) <= NS // header.timescales[index]
         assert all(sample.duration_ns > 0 for sample in mine)
+
+
+@pytest.mark.parametrize("names", STREAMS.values(), ids=STREAMS)
+def test_what_was_read_can_be_sent_again(names: tuple[str, ...]) -> None:
+    data = segment([encoded(name) for name in names])[0]
+    description = read_header(data).description
+    packetizers = [Packetizer(index, track, ssrc=1, sequence=0) for index, track in enumerate(description.tracks)]
+    for sample in samples_of(data):
+        sent = packetizers[sample.track].unit(sample.payload, 0, sample.utc_ns, sample.keyframe)
+        assert sent.payload() == sample.payload
 
 
 @pytest.mark.peer

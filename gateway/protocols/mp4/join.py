@@ -147,9 +147,9 @@ class MoviePlan:
             ]
             return _FTYP + moov(created, duration, boxes) + header(b"mdat", self._size)
 
-        size = len(head(0, large=False))
+        size = len(head(0, large=True))
         large = size + self._size > LARGEST_SMALL
-        size = len(head(0, large=True)) if large else size
+        size = size if large else len(head(0, large=False))
         return Movie(head(size, large=large), self._ranges, origin_ns)
 
     def _place(self, segment: SegmentHeader, lead: Run) -> None:

@@ -18,8 +18,8 @@ MAX_HEAD: Final = 4 * 1024 * 1024
 """Bytes before a fragment's payload; enough for hours of audio."""
 _NOT_SYNC: Final = 0x00010000
 """Set in the flags of samples that are not random access points."""
-_LATEST: Final = 1 << 44
-"""Ticks; years of video."""
+_LATEST: Final = 1 << 48
+"""Ticks; a century of video."""
 _ZERO: Final = array("i", (0,))
 _LEAST_OFFSET: Final = -1 << 31
 _TFHD, _TFDT, _TRUN = struct.Struct("!III"), struct.Struct("!IQ"), struct.Struct("!IIi")

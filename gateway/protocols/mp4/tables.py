@@ -29,8 +29,10 @@ class Lengths:
 
     def table(self, kind: bytes, more: int = 0) -> bytes:
         """Return the box of counts and values, something added to each of these."""
-        values = (min(value + more, LARGEST_SMALL) for value in self.values)
-        return _table(kind, list(zip(self.counts, values, strict=True)))
+        cells = array("I", bytes(2 * self.counts.itemsize * len(self.counts)))
+        cells[::2] = self.counts
+        cells[1::2] = array("I", [min(value + more, LARGEST_SMALL) for value in self.values])
+        return full_box(kind, 0, 0, len(self.counts).to_bytes(4, "big"), _big_endian(cells))
 
 
 class TrackTable:
@@ -102,7 +104,9 @@ class TrackTable:
             tables.append(self._offsets.table(b"ctts", self.delay))
         if len(self._keys) < self.samples:
             tables.append(full_box(b"stss", 0, 0, len(self._keys).to_bytes(4, "big"), _big_endian(self._keys)))
-        tables.append(_table(b"stsc", list(_chunk_rows(self._chunks))))
+        rows = list(_chunk_rows(self._chunks))
+        chunks = array("I", chain.from_iterable(rows))
+        tables.append(full_box(b"stsc", 0, 0, len(rows).to_bytes(4, "big"), _big_endian(chunks)))
         tables.append(full_box(b"stsz", 0, 0, bytes(4), self.samples.to_bytes(4, "big"), _big_endian(self._sizes)))
         return b"".join(tables)
 
@@ -135,11 +139,6 @@ def _chunk_rows(chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, i
         if chunk != before:
             yield (number, *chunk)
         before = chunk
-
-
-def _table(kind: bytes, rows: Sequence[tuple[int, ...]]) -> bytes:
-    cells = array("I", chain.from_iterable(rows))
-    return full_box(kind, 0, 0, len(rows).to_bytes(4, "big"), _big_endian(cells))
 
 
 def _big_endian(values: "array[int]") -> bytes:
