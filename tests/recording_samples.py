@@ -207,11 +207,9 @@ class Site:
         """Return what is known of a live stream."""
         return {"/live/yard/main": STREAM, "/live/door/main": main_and_sub()[0]}.get(path)
 
-    async def describe(self, _segment: Segment) -> StreamDescription:
+    async def describe(self, _segment: Segment) -> StreamDescription | None:
         """Return what every segment holds, while its storage is there."""
-        if self.refusal is not None:
-            raise self.refusal
-        return STREAM
+        return STREAM if self.refusal is None else None
 
     def audit(self, context: Context, operation: str, detail: str) -> None:
         """Note what was done."""

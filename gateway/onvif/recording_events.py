@@ -125,6 +125,13 @@ class RecordingEvents:
             data = {"IsDataPresent": track.token in present}
             self._bus.publish(Event.of(TRACK_STATE, {**source, "Track": track.token}, data, utc_ns=utc_ns))
 
+    def withdraw(self) -> None:
+        """Tell that all states are gone: nothing is recorded from now on."""
+        for job in self._recordings.jobs():
+            self._bus.delete(JOB_STATE, ((_JOB[0], job.token),))
+        for recording in self._recordings.all():
+            self._bus.delete_source((_RECORDING[0], recording.token))
+
     def _changed(self, change: Change) -> None:
         if change.what is What.JOB_DELETED:
             self._bus.delete(JOB_STATE, ((_JOB[0], change.job),))

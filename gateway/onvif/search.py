@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from gateway.domain.errors import GatewayError
 from gateway.domain.event import Event
 from gateway.domain.media import StreamDescription
 from gateway.domain.recording import Recording, Segment, Span
@@ -33,7 +32,7 @@ from gateway.services.searches_scope import (
 )
 
 Describe = Callable[[Segment], Awaitable[StreamDescription | None]]
-"""Reads what a segment's tracks are. Raises GatewayError while its storage is away."""
+"""Reads what a segment's tracks are; None while that is not possible."""
 
 
 class SearchService:
@@ -156,11 +155,9 @@ class SearchService:
             return schema.media_attributes(found, None, Span(time_ns, time_ns))
         held = [(track, span) for track, span in found.tracks if track.token in segments[0].tracks]
         present = Information(found.recording, found.status, tuple(held))
-        try:
-            description = await self._describe(segments[0])
-        except GatewayError:
-            return schema.media_attributes(found, None, Span(time_ns, time_ns))  # its storage is away
-        return schema.media_attributes(present, description, segments[0].span)
+        description = await self._describe(segments[0])
+        span = segments[0].span if description is not None else Span(time_ns, time_ns)
+        return schema.media_attributes(present, description, span)
 
     def _scope(self, scope: Plain) -> tuple[list[Information], Around | None]:
         """Return the recordings that a `tt:SearchScope` takes in, and the window that its filter asks for."""

@@ -67,6 +67,10 @@ class View(Protocol):
         """Return the segment being written, None while nothing is recorded."""
         ...
 
+    async def growth(self, recording: str) -> None:
+        """Wait until a fragment was added, or a segment closed."""
+        ...
+
 
 class Recordings:
     """The model of recordings and jobs. `RecordingEditor` changes it."""
@@ -156,6 +160,11 @@ class Recordings:
     def writing(self, token: str) -> Segment | None:
         """Return the segment of a recording that is being written, None while nothing is recorded."""
         return self._archive.writing(token)
+
+    async def stopped(self, token: str) -> None:
+        """Wait until nothing is written into a recording."""
+        while self._archive.writing(token) is not None:
+            await self._archive.growth(token)
 
     def profiles(self) -> tuple[str, ...]:
         """Return the tokens of the media profiles that can be recorded."""

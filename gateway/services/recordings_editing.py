@@ -1,11 +1,12 @@
 """What clients change of recordings, tracks and jobs, and the rules that they keep."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from gateway.domain.errors import GatewayError
+from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind
 from gateway.domain.recording import (
     TRACK_OF_KIND,
@@ -38,6 +39,9 @@ LONG_TEXT = 1024
 
 BEFORE_LIMIT, AFTER_LIMIT = 60.0, 3600.0
 """Seconds that a job can record before and after an event."""
+
+STOP_SECONDS = 10.0
+"""How long the recorder may take to close the file of a recording that is to be deleted."""
 
 
 class Receivers(Protocol):
@@ -123,6 +127,7 @@ class RecordingEditor:
         extent = self._recordings.extent(token)
         self._recordings.set_removing(token, removing=True)
         try:
+            await self._stopped(token)
             await self._erase(token)
         except GatewayError as error:
             self._recordings.set_removing(token, removing=False)
@@ -138,6 +143,15 @@ class RecordingEditor:
         for track in recording.tracks:
             self._recordings.tell(Change(What.TRACK_DELETED, token, track.token))
         self._recordings.tell(Change(What.RECORDING_DELETED, token))
+
+    async def _stopped(self, token: str) -> None:
+        """Wait until nothing is written into a recording any more. Raises GatewayError CONFLICT when it goes on."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._recordings.stopped(token)
+        except TimeoutError:
+            message = f"it is still being written after {STOP_SECONDS:g} seconds"
+            raise GatewayError(ErrorKind.CONFLICT, message) from None
 
     # Tracks
 

@@ -47,7 +47,7 @@ def bus() -> EventBus:
 
 
 @pytest.fixture
-def heard(site: Site, bus: EventBus, validate: Validate) -> Heard:
+def heard(site: Site, bus: EventBus) -> Heard:
     RecordingEvents(site.recordings, bus)
     tell_receivers(site.receivers, bus)
     heard = Heard()
@@ -136,3 +136,10 @@ def test_receivers_tell_their_state_without_their_password(site: Site, heard: He
         ("tns1:Receiver/ChangeState", (("NewState", "NotConnected"), uri)),
         ("tns1:Receiver/ConnectionFailed", (uri,)),
     ]
+
+
+def test_no_state_is_left_without_storage(site: Site, bus: EventBus) -> None:
+    events = RecordingEvents(site.recordings, bus)
+    assert len(bus.properties()) == 3 + 3 * 4
+    events.withdraw()
+    assert bus.properties() == ()

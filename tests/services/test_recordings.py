@@ -1,5 +1,7 @@
 """Recordings, tracks and jobs: what clients may change, what is recorded then, and what survives a restart."""
 
+import asyncio
+
 import pytest
 from recording_samples import SECOND, START, Site, segment
 
@@ -16,10 +18,12 @@ from gateway.domain.recording import (
     Span,
     Trigger,
 )
+from gateway.services import recordings_editing
 from gateway.services.receivers import ReceiverMode, ReceiverState, ReceiverTransport
 from gateway.services.recordings import Change, What
 from gateway.services.recordings_editing import CLIENT_JOBS, CLIENT_RECORDINGS, TRACKS_PER_KIND
 from gateway.services.recordings_errors import Reason, RecordingError
+from gateway.testing.clock import settle
 
 SOURCE = RecordingSource("urn:client:7", "Client", "yard", "made by a client", "rtsp://192.0.2.9/1")
 
@@ -125,6 +129,24 @@ async def test_data_that_is_held_keeps_its_recording(site: Site) -> None:
         await site.editor.delete(made.token)
     assert error.value.reason is Reason.CANNOT_DELETE
     assert made.token in {each.recording for each in site.recordings.assignments()}
+
+
+async def test_data_is_deleted_once_its_file_is_closed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = site.editor.create(SOURCE, "", None)
+    site.editor.create_job(wanted(made.token))
+    site.write(segment(made.token, 0, 20))
+    deleting = asyncio.create_task(site.editor.delete(made.token))
+    await settle()
+    assert site.erased == []
+    assert made.token not in {each.recording for each in site.recordings.assignments()}
+    site.archive.closed(segment(made.token, 0, 25))
+    await deleting
+    assert site.archive.extent(made.token) is None
+    monkeypatch.setattr(recordings_editing, "STOP_SECONDS", 0.0)
+    stuck = site.editor.create(SOURCE, "", None)
+    site.write(segment(stuck.token, 0, 20))
+    with pytest.raises(RecordingError, match="can't be deleted: it is still being written after 0 seconds"):
+        await site.editor.delete(stuck.token)
 
 
 async def test_the_operators_recordings_are_not_the_clients_to_delete(site: Site) -> None:
