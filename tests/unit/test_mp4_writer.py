@@ -18,7 +18,10 @@ from gateway.protocols.mp4.reader import Sample, read_fragment, read_header
 from gateway.protocols.mp4.scan import Scanner
 from gateway.protocols.mp4.writer import Muxer
 from gateway.protocols.rtp import ntp, parameter_sets
+from gateway.protocols.rtp.assembler import Assembler
+from gateway.protocols.rtp.interleaved import InterleavedStream
 from gateway.protocols.rtp.packetize import Packetizer
+from gateway.protocols.rtp.timeline import CameraClock, Timeline
 
 STREAMS = {
     "h264 aac": ("H264", "MPEG4-GENERIC"),
@@ -133,6 +136,28 @@ def test_without_known_parameter_sets_those_in_the_stream_serve(encoding: str, e
     path.write_bytes(data)
     with av.open(path) as container:
         assert len(list(container.decode(video=0))) == 60
+
+
+@pytest.mark.parametrize("encoding", ["H264", "H265", "JPEG"])
+def test_frames_that_arrive_in_several_units_are_whole(encoding: str) -> None:
+    """As they come from a camera: frames of hundreds of kilobytes, cut at 64 KB."""
+    big = video(encoding, frames=4, gop=4, size=(1280, 720))
+    arrived: list[AccessUnit] = []
+    stream = InterleavedStream(lambda _: None)
+    assembler = Assembler(0, big.track, stream.buffer, Timeline(90_000, CameraClock()), arrived.append)
+    stream.receivers[0] = assembler.take
+    sent = big.units()
+    for one in sent:
+        for at in range(0, len(one.packets.data), 30_000):
+            piece = one.packets.data[at : at + 30_000]
+            stream.room()[: len(piece)] = piece
+            stream.received(len(piece), one.utc_ns)
+    assert len(arrived) > len(sent)
+    muxer = Muxer(StreamDescription((big.track,)), {}, START)
+    made = muxer.fragment(arrived, START + NS)
+    samples = read_fragment(b"".join(made.parts), read_header(muxer.header()))
+    assert [sample.payload for sample in samples] == [one.payload() for one in sent]
+    assert [sample.keyframe for sample in samples] == [one.keyframe for one in sent]
 
 
 def test_units_of_one_timestamp_are_one_sample() -> None:
