@@ -1,5 +1,5 @@
 # The commands of the project. Everything they need is installed by scripts/setup, once.
-.PHONY: run test check unit e2e test-pythons wheel bench fuzz lock clean
+.PHONY: run test check unit e2e test-pythons wheel bench soak fuzz lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv-wheel/bin
@@ -24,7 +24,7 @@ check: ## The static half: format, lint, types, imports
 	$(BIN)/lint-imports
 
 unit: ## The quick tests only
-	@scripts/setup run
+	@scripts/setup test
 	$(BIN)/pytest $(TESTS)
 
 e2e: ## The installed program against real cameras and real clients
@@ -43,6 +43,10 @@ wheel: ## Build the wheel, install it with the example driver, and run that driv
 bench: ## CPU, latency and memory of the relay and of the SOAP services
 	@scripts/setup test
 	$(BIN)/python tests/bench
+
+soak: ## Sixteen cameras recorded for ten minutes while the gateway is killed twenty times; SECONDS=60 for a look
+	@scripts/setup test
+	$(BIN)/python tests/soak --seconds $(or $(SECONDS),600)
 
 fuzz: ## Ten minutes for each fuzz target; SECONDS=20 for a look
 	@scripts/setup run

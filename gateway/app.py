@@ -52,6 +52,7 @@ from gateway.servers.discovery import DiscoveryServer, system_interfaces
 from gateway.servers.host import SystemNetwork
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
+from gateway.servers.http_export import export_routes
 from gateway.servers.http_post import HttpPoster
 from gateway.servers.multicast import MulticastStreams
 from gateway.servers.rtsp import RtspServer
@@ -230,14 +231,15 @@ class Gateway:
         access = HttpAccess(gatekeeper)
         console = console_routes(config.gateway.name, cameras, access, listeners.rtsp_base)
         settings = HttpSettings(listeners.rtsp_base, config.http.external or "")
-        self._http = HttpServer(endpoint, access, snapshots.at, settings, [console])
-        await self._http.start()
-        stack.push_async_callback(self._http.stop)
-
         around = Surroundings(
             registry, database, identity.uuid, cameras, profiles, bus, contract, codec, clock, WEBSOCKET_URI
         )
-        await self._start_archive(ArchiveSwitch(around, model, endpoint, self._scopes_changed))
+        archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)
+        exports = export_routes(access, archive.movie)
+        self._http = HttpServer(endpoint, access, snapshots.at, settings, [console, exports])
+        await self._http.start()
+        stack.push_async_callback(self._http.stop)
+        await self._start_archive(archive)
 
         self._spawn("cameras", cameras.run())
         self._spawn("rtsp", rtsp.run())

@@ -14,12 +14,15 @@ from gateway.domain.media import StreamDescription
 from gateway.domain.recording import Recording, Segment, Span
 from gateway.domain.storage import StorageState, StorageStatus
 from gateway.protocols.mp4.check import check_samples
+from gateway.protocols.mp4.join import MoviePlan
 from gateway.protocols.mp4.reader import read_header
+from gateway.protocols.mp4.runs import head_size
 from gateway.protocols.mp4.scan import Scanner
 from gateway.recordings import configured_recordings, global_retention
 from gateway.registry import Registry
 from gateway.sdk.clock import Clock
 from gateway.services.archive import LATEST_NS, Archive
+from gateway.services.exports import Export, Exports
 from gateway.services.fsck import Fsck
 from gateway.services.retention import Rules, Sweeper
 from gateway.services.storages import Storages
@@ -58,6 +61,7 @@ class ArchiveStore:
         self.fsck = Fsck(self.catalogue, self.backends, Scanner, check_samples, self.disk)
         names = {camera.id: camera.name or camera.id for camera in config.cameras}
         self.recordings, self.jobs = configured_recordings(config, names)
+        self._exports = Exports(self.archive, MoviePlan, head_size)
         self.kept: Callable[[], Iterable[Recording]] = lambda: self.recordings
         """Returns the recordings with their present rules: also those that clients made, while the gateway runs."""
         self.sweeper = Sweeper(self.catalogue, self.storages, self.archive.removed, self.rules, clock)
@@ -86,6 +90,13 @@ class ArchiveStore:
             return read_header(await self.storages.read(segment, 0, segment.fragments[0].offset)).description
         except GatewayError:
             return None
+
+    async def movie(self, name: str, start_ns: int, end_ns: int) -> Export:
+        """Return a time range of a recording, or of a camera's first recording, as one movie. Raises GatewayError."""
+        token = next((token for token in (name, f"Recording_{name}") if self.archive.extent(token)), None)
+        if token is None:
+            raise GatewayError(ErrorKind.NOT_FOUND, f"nothing is recorded of {name!r}")
+        return await self._exports.movie(token, start_ns, end_ns)
 
     async def erase(self, recording: str) -> None:
         """Delete all data of a recording. Raises GatewayError when some of it can't be deleted now."""

@@ -39,6 +39,7 @@ from gateway.sdk.clock import Clock
 from gateway.servers.control import Command
 from gateway.services.cameras import Cameras
 from gateway.services.eventbus import EventBus
+from gateway.services.exports import Export
 from gateway.services.receivers import Receiver, Receivers
 from gateway.services.recorder import Recorder
 from gateway.services.recorder_ports import RecorderPorts
@@ -298,6 +299,10 @@ class ArchiveSwitch:
         """Close the files."""
         async with self._changing:
             await self._end()
+
+    async def movie(self, name: str, start_ns: int, end_ns: int) -> Export:
+        """Return a time range of what was recorded as one movie. Raises GatewayError."""
+        return await self._present().store.movie(name, start_ns, end_ns)
 
     def commands(self) -> dict[str, Command]:
         """Return what the control socket offers."""

@@ -20,6 +20,8 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.control import ask
+from gateway.servers.http_export import moment_ns
+from gateway.services.exports import Export
 from gateway.services.fsck import Finding
 from gateway.storages import with_demo_storage
 
@@ -55,6 +57,12 @@ def add_commands(commands: _Commands, read_config: Callable[[argparse.Namespace]
     recordings = commands.add_parser("recordings", help="what is recorded")
     actions = recordings.add_subparsers(title="actions", required=True, metavar="ACTION")
     add(actions, "list", _list_recordings, "list the recordings with their times and sizes", as_json=True)
+
+    export = add(commands, "export", _export, "write a time range of a camera to an MP4 file")
+    export.add_argument("camera", metavar="CAMERA", help="a camera's id, or a recording's token")
+    export.add_argument("start", metavar="FROM", help="ISO 8601; local time unless it says otherwise")
+    export.add_argument("end", metavar="TO", help="as FROM")
+    export.add_argument("file", metavar="FILE", help="MP4 file to make, which must not exist; - is standard output")
 
     fsck = add(commands, "fsck", _fsck, "check the recordings against their catalogue", as_json=True)
     depth = "1 names and sizes (default), 2 the structure of every file, 3 every sample"
@@ -193,6 +201,39 @@ async def _list_recordings(options: argparse.Namespace, config: Config) -> int:
     if not rows:
         print("nothing is recorded yet", file=sys.stderr)
     return 0
+
+
+async def _export(options: argparse.Namespace, config: Config) -> int:
+    """Write a time range of a camera's recording to an MP4 file, joined from its segments without re-encoding."""
+    start_ns, end_ns = moment_ns(options.start, "FROM"), moment_ns(options.end, "TO")
+    async with _opened(config) as opened:
+        export = await opened.store.movie(options.camera, start_ns, end_ns)
+        await _write(export, options.file)
+    print(
+        f"{export.name}: {_size(export.size)} from {_time(export.start_ns)} to {_time(export.end_ns)}", file=sys.stderr
+    )
+    return 0
+
+
+async def _write(export: Export, name: str) -> None:
+    """Write a movie to a new file, which is only there when it is whole, or to standard output."""
+    if name == "-":
+        async for chunk in export.chunks():
+            sys.stdout.buffer.write(chunk)
+        return
+    path = Path(name)
+    try:
+        with path.open("xb") as file:
+            try:
+                async for chunk in export.chunks():
+                    file.write(chunk)
+            except BaseException:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise GatewayError(ErrorKind.CONFLICT, f"the file {name!r} exists already") from None
+    except OSError as error:
+        raise GatewayError(ErrorKind.UNAVAILABLE, f"the file {name!r} can't be written: {error.strerror}") from error
 
 
 async def _fsck(options: argparse.Namespace, config: Config) -> int:

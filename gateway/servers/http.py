@@ -73,6 +73,7 @@ class HttpServer:
         self._runner = web.AppRunner(
             self._application,
             handle_signals=False,
+            handler_cancellation=True,  # a pull whose client has gone must not take the next events with it
             access_log=None,
             keepalive_timeout=IDLE_SECONDS,
             shutdown_timeout=_SHUTDOWN_SECONDS,

@@ -109,9 +109,13 @@ class PartOfFrame:
         return self.result()[0]
 
     def result(self) -> tuple[tuple[memoryview, ...], Rest]:
-        """Return the units that end in this block, and what it leaves to the next."""
+        """Return the units that end in this block, and what it leaves to the next.
+
+        Two threads that ask at once both work it out, to the same result.
+        """
+        previous = self._previous  # before the result is looked at: the other thread sets that first
         if self._result is None:
-            rest = self._previous.result()[1] if self._previous else NOTHING
+            rest = previous.result()[1] if previous else NOTHING
             self._result = self._format.resume(self._packets, rest)
             self._previous = None
         return self._result
