@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gateway.domain.recording import Hold, Retention, Segment
 from gateway.sdk.clock import Clock
-from gateway.services.storages import Room
+from gateway.services.storage_health import Room
 
 SWEEP_SECONDS = 60.0
 HEADROOM_SECONDS = 600.0

@@ -4,9 +4,9 @@ import asyncio
 import errno
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -14,54 +14,20 @@ from gateway.domain.recording import Segment
 from gateway.domain.storage import StorageState, StorageStatus, Volume
 from gateway.sdk.clock import Clock
 from gateway.sdk.storage import SegmentWriter, StorageBackend
+from gateway.services.storage_health import UNSEEN, Health, Room
 
 CHECK_SECONDS = 5.0
 ANSWER_SECONDS = 20.0
 """A medium that takes longer than this to be looked at is an error, as a network share that hangs."""
 
-FIRST_RETRY, LONGEST_RETRY = 5.0, 60.0
-"""Seconds until a storage that failed is tried again."""
-
-FORGET_SECONDS = 600.0
-"""A failure that is so long ago does not make the next one wait longer."""
-
 RELEASE_SECONDS = 30.0
-_MOST_RESERVE = 512 * 2**20
-_UNSEEN = StorageStatus(StorageState.NOT_INSTALLED, "it was not looked at yet")
 _FINE = {StorageState.OK, StorageState.FORMATTING}
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How much of a storage the archive uses, and how much it may still write. Bytes."""
-
-    volume: Volume
-    status: StorageStatus
-    used: int
-
-    @property
-    def reserve(self) -> int:
-        """What stays free in any case: file systems get slow and other programs break when there is nothing left."""
-        return min(max(self.status.capacity // 100, _MOST_RESERVE), self.status.capacity // 20)
-
-    @property
-    def left(self) -> int:
-        """What may still be written; negative when something has to go."""
-        left = self.status.free - self.reserve
-        return left if self.volume.limit is None else min(left, self.volume.limit - self.used)
-
-
-@dataclass(slots=True)
-class _Failure:
-    cause: str
-    until: float
-    delay: float
-
-
 class Storages:
-    """All storages. `create`, `writable` and `failed` are called in disk threads, the rest on the event loop."""
+    """All storages. `create`, what it returns, and `failed` are called in disk threads, the rest on the event loop."""
 
     def __init__(
         self,
@@ -72,19 +38,18 @@ class Storages:
         changed: Callable[[str, StorageStatus, StorageStatus], None] = lambda *_: None,
     ) -> None:
         """`usage` returns the archive's bytes by storage; `changed` is told each change of a state, old and new."""
-        self._volumes = {volume.id: volume for volume, _ in volumes}
+        self._health = {volume.id: Health(volume) for volume, _ in volumes}
         self._backends = {volume.id: backend for volume, backend in volumes}
         self._disk = disk
         self._clock = clock
         self._usage = usage
         self._changed = changed
-        self._lock = threading.Lock()
-        self._seen = dict.fromkeys(self._volumes, _UNSEEN)
-        self._used: Mapping[str, int] = {}
-        self._failures: dict[str, _Failure] = {}
-        self._released: set[str] = set()
-        self._formatting: set[str] = set()
-        self._writers: dict[str, int] = dict.fromkeys(self._volumes, 0)
+        self._lock = threading.RLock()
+        """Of all `Health`, of what was told of it, and of the open names."""
+        self._told = dict.fromkeys(self._health, UNSEEN)
+        self._looks: dict[str, asyncio.Future[StorageStatus]] = {}
+        """The last look at each medium; one that hangs is waited for, so that it keeps only one thread."""
+        self._open: dict[str, set[str]] = {name: set() for name in self._health}
 
     # Looking
 
@@ -96,112 +61,128 @@ class Storages:
 
     async def check(self) -> None:
         """Look at every storage now."""
-        self._used = await self._usage()
-        await asyncio.gather(*(self._check(name) for name in self._volumes))
+        used = await self._usage()
+        for name, health in self._health.items():
+            health.used = used.get(name, 0)
+        await asyncio.gather(*(self._check(name) for name in self._health))
 
     async def _check(self, name: str) -> None:
-        if name in self._formatting:
+        health = self._health[name]
+        if health.formatting:
             return
-        failure = self._failures.get(name)
-        if failure is not None and self._clock.monotonic() > failure.until + FORGET_SECONDS:
-            del self._failures[name]
+        look = self._looks.get(name)
+        hangs = look is not None and not look.done() and health.silent
+        if look is None or look.done():
+            look = self._looks[name] = asyncio.ensure_future(self._look(name))
+        await asyncio.wait([look], timeout=0 if hangs else ANSWER_SECONDS)
+        with self._lock:
+            if look.done():
+                health.see(look.result(), self._clock.monotonic())
+            else:
+                health.silent = True
+            self._tell(name)
+
+    async def _look(self, name: str) -> StorageStatus:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                found = await self._in_thread(self._backends[name].status)
-        except TimeoutError:
-            found = StorageStatus(StorageState.ERROR, f"storage {name!r} does not answer")
-        if found.state is StorageState.FORMATTING_REQUIRED and self._used.get(name):
-            cause = f"the medium with the recordings of storage {name!r} is not there: {found.cause}"
-            found = replace(found, state=StorageState.NOT_INSTALLED, cause=cause)
-        self._set(name, found)
+            return await self._in_thread(self._backends[name].status)
+        except OSError as error:
+            return StorageStatus(StorageState.ERROR, f"storage {name!r} can't be looked at: {error}")
 
-    def _set(self, name: str, found: StorageStatus) -> None:
-        before = self._status(name)
-        self._seen[name] = found
-        self._tell(name, before)
-
-    def _tell(self, name: str, before: StorageStatus) -> None:
-        after = self._status(name)
-        if before.state is not after.state:
-            level = logging.INFO if after.state in _FINE else logging.ERROR
-            _log.log(
-                logging.DEBUG if before is _UNSEEN and level == logging.INFO else level,
-                "storage %s: %s%s",
-                name,
-                after.state,
-                f": {after.cause}" if after.cause else "",
-            )
-            self._changed(name, before, after)
-
-    def _status(self, name: str) -> StorageStatus:
-        seen = self._seen[name]
-        if name in self._formatting:
-            return replace(seen, state=StorageState.FORMATTING, cause="")
-        if name in self._released:
-            return replace(seen, state=StorageState.NOT_INSTALLED, cause=f"storage {name!r} is safe to remove")
-        failure = self._failures.get(name)
-        if seen.state is StorageState.OK and failure is not None and self._clock.monotonic() < failure.until:
-            return replace(seen, state=StorageState.ERROR, cause=failure.cause)
-        return seen
+    def _tell(self, name: str) -> None:
+        """Tell a change of state once; with the lock."""
+        before, after = self._told[name], self._health[name].status
+        self._told[name] = after
+        if before.state is after.state and before is not UNSEEN:
+            return
+        level = logging.ERROR if after.state not in _FINE else logging.DEBUG if before is UNSEEN else logging.INFO
+        _log.log(level, "storage %s: %s%s", name, after.state, f": {after.cause}" if after.cause else "")
+        self._changed(name, before, after)
 
     def statuses(self) -> dict[str, StorageStatus]:
         """Return where every storage stands."""
-        return {name: self._status(name) for name in self._volumes}
+        return {name: health.status for name, health in self._health.items()}
 
     def rooms(self) -> list[Room]:
-        """Return the storages that work, with how much room they have."""
-        found = ((volume, self._status(name)) for name, volume in self._volumes.items())
-        return [
-            Room(volume, status, self._used.get(volume.id, 0))
-            for volume, status in found
-            if status.state is StorageState.OK
-        ]
+        """Return how much room there is on each storage whose medium is there, so that it can be deleted from."""
+        return [health.room for health in self._health.values() if health.present]
 
     # Writing
 
-    def writable(self, exclude: Sequence[str] = ()) -> str | None:
+    def writable(self, exclude: Collection[str] = ()) -> str | None:
         """Return the storage to write to: one with room, the highest in priority, the one with most room left.
 
-        Where none has room, the same without that: retention is about to make some.
+        Where none has room, the same without that: retention is about to make some, unless it said that it can't.
         """
-        rooms = [room for room in self.rooms() if room.volume.id not in exclude]
+        now = self._clock.monotonic()
+        found = [each for each in self._health.values() if each.volume.id not in exclude and each.writable(now)]
+        rooms = [health.room for health in found]
         best = max(rooms, key=lambda room: (room.left > 0, room.volume.priority, room.left), default=None)
         return None if best is None else best.volume.id
 
     def create(self, storage: str, name: str) -> SegmentWriter:
         """Make a new object. Raises OSError or GatewayError."""
-        writer = self._backend(storage).create(name)
+        backend = self._backend(storage)
         with self._lock:
-            self._writers[storage] += 1
-        return _Watched(writer, lambda: storage in self._released or storage in self._formatting, self._ended(storage))
-
-    def _ended(self, storage: str) -> Callable[[], None]:
-        def ended() -> None:
-            with self._lock:
-                self._writers[storage] -= 1
-
-        return ended
+            if self._health[storage].let_go:
+                raise GatewayError(ErrorKind.UNAVAILABLE, f"storage {storage!r} is let go of")
+            if name in self._open[storage]:
+                raise FileExistsError(errno.EEXIST, f"{name!r} is being written already")
+            self._open[storage].add(name)
+        try:
+            writer = backend.create(name)
+        except BaseException:
+            self._ended(storage, name)
+            raise
+        return _Watched(
+            writer, partial(self._allowed, storage), partial(self._wrote, storage), partial(self._ended, storage, name)
+        )
 
     def failed(self, storage: str, error: Exception) -> None:
         """Leave a storage alone for a while: writing to it failed."""
-        if storage in self._released or storage in self._formatting:
-            return
-        cause = f"storage {storage!r} can't be written to: {error}"
         with self._lock:
-            last = self._failures.get(storage)
-            delay = FIRST_RETRY if last is None else min(last.delay * 2, LONGEST_RETRY)
-            before = self._status(storage)
-            self._failures[storage] = _Failure(cause, self._clock.monotonic() + delay, delay)
-        self._tell(storage, before)
+            cause = f"storage {storage!r} can't be written to: {error}"
+            self._health[storage].failed(cause, self._clock.monotonic())
+            self._tell(storage)
+
+    def full(self, storages: Collection[str]) -> None:
+        """Take which storages are full and have nothing on them that may be deleted."""
+        with self._lock:
+            for name, health in self._health.items():
+                health.held = name in storages
+                if self._told[name] is not UNSEEN:
+                    self._tell(name)
+
+    def writing(self, storage: str, name: str) -> bool:
+        """Tell whether an object is being written right now; safe in any thread."""
+        with self._lock:
+            return name in self._open.get(storage, ())
+
+    def _allowed(self, storage: str) -> None:
+        if self._health[storage].let_go:
+            raise OSError(errno.ESHUTDOWN, f"storage {storage!r} is let go of")
+
+    def _wrote(self, storage: str) -> None:
+        with self._lock:
+            self._health[storage].wrote(self._clock.monotonic())
+            self._tell(storage)
+
+    def _ended(self, storage: str, name: str) -> None:
+        with self._lock:
+            self._open[storage].discard(name)
 
     # Reading and deleting
 
     async def read(self, segment: Segment, offset: int, size: int) -> bytes:
         """Return bytes of a segment's file. Raises GatewayError NOT_FOUND or UNAVAILABLE."""
         backend = self._backend(segment.storage)
+        if self._health[segment.storage].silent:
+            raise GatewayError(ErrorKind.UNAVAILABLE, self._health[segment.storage].status.cause)
         try:
             return await self._in_thread(lambda: backend.read(segment.name, offset, size))
         except FileNotFoundError:
+            status = self._health[segment.storage].status
+            if status.state is StorageState.NOT_INSTALLED:
+                raise GatewayError(ErrorKind.UNAVAILABLE, status.cause) from None
             message = f"{segment.name!r} is not on storage {segment.storage!r}"
             raise GatewayError(ErrorKind.NOT_FOUND, message) from None
         except OSError as error:
@@ -213,11 +194,12 @@ class Storages:
         return await self._in_thread(lambda: [segment for segment in segments if self._delete(segment)])
 
     def _delete(self, segment: Segment) -> bool:
+        health = self._health.get(segment.storage)
+        if health is None or not health.present:
+            return False
         try:
-            if self._status(segment.storage).state is not StorageState.OK:
-                return False
-            self._backend(segment.storage).delete(segment.name)
-        except (OSError, KeyError, GatewayError) as error:
+            self._backends[segment.storage].delete(segment.name)
+        except (OSError, GatewayError) as error:
             _log.warning("%s on storage %s can't be deleted: %s", segment.name, segment.storage, error)
             return False
         return True
@@ -226,43 +208,52 @@ class Storages:
 
     async def format(self, name: str) -> None:
         """Delete all that a storage holds and make it ready. Raises GatewayError."""
-        backend = self._backend(name)
-        before = self._status(name)
-        self._formatting.add(name)
-        self._tell(name, before)
+        backend, health = self._backend(name), self._health[name]
+        if health.formatting:
+            raise GatewayError(ErrorKind.CONFLICT, f"storage {name!r} is being formatted already")
+        with self._lock:
+            health.formatting = True
+            self._tell(name)
         try:
             await self._idle(name)
             await self._in_thread(backend.format)
+            health.used = 0
+            health.take_back()
         finally:
-            before = self._status(name)
-            self._formatting.discard(name)
-            self._released.discard(name)
-            self._failures.pop(name, None)
-            self._seen[name] = await self._in_thread(backend.status)
-            self._tell(name, before)
+            found = await self._in_thread(backend.status)
+            with self._lock:
+                health.formatting = False
+                health.see(found, self._clock.monotonic())
+                self._tell(name)
 
     async def release(self, name: str) -> None:
-        """Stop writing to a storage and sync it, so that it can be taken out; `format` or `restore` uses it again."""
+        """Stop writing to a storage and sync it, so that it can be taken out.
+
+        It is used again when its medium was away and is back, and after `format` or `restore`. Raises GatewayError.
+        """
         self._backend(name)
-        before = self._status(name)
-        self._released.add(name)
-        await self._idle(name)
-        self._tell(name, before)
+        health = self._health[name]
+        health.release()
+        try:
+            await self._idle(name)
+        except GatewayError:
+            health.take_back()
+            raise
+        with self._lock:
+            health.idle = True
+            self._tell(name)
 
     def restore(self, name: str) -> None:
-        """Use a released storage again."""
-        before = self._status(name)
-        self._released.discard(name)
-        self._tell(name, before)
-
-    def writing(self, name: str) -> int:
-        """Return how many objects are being written to a storage."""
-        return self._writers[name]
+        """Use a released storage again. Raises GatewayError."""
+        self._backend(name)
+        with self._lock:
+            self._health[name].take_back()
+            self._tell(name)
 
     async def _idle(self, name: str) -> None:
         """Wait until nothing writes to a storage; whoever does gets an error with the next fragment."""
         waited = 0.0
-        while self._writers[name]:
+        while self._open[name]:
             if waited >= RELEASE_SECONDS:
                 raise GatewayError(ErrorKind.CONFLICT, f"storage {name!r} is still written to")
             await self._clock.sleep(0.5)
@@ -279,25 +270,26 @@ class Storages:
 
 
 class _Watched:
-    """A writer that stops when its storage is let go of, and is counted until it is closed."""
+    """A writer that stops when its storage is let go of, and is known as open until it is closed."""
 
-    def __init__(self, writer: SegmentWriter, gone: Callable[[], bool], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, writer: SegmentWriter, allowed: Callable[[], None], wrote: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
         self._writer = writer
-        self._gone = gone
-        self._ended: Callable[[], None] | None = ended
+        self._allowed = allowed
+        self._wrote = wrote
+        self._ended = ended
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
-        if self._gone():
-            raise OSError(errno.ESHUTDOWN, "the storage is let go of")
+        self._allowed()
         self._writer.write(parts)
 
     def sync(self) -> None:
         self._writer.sync()
+        self._wrote()
 
     def close(self) -> None:
         try:
             self._writer.close()
         finally:
-            ended, self._ended = self._ended, None
-            if ended is not None:
-                ended()
+            self._ended()

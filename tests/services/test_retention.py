@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gateway.domain.recording import Hold, Retention, Segment, Span
 from gateway.domain.storage import StorageState, StorageStatus, Volume
 from gateway.services.retention import LEAST_HEADROOM, Planner, Rules, Sweeper, Why
-from gateway.services.storages import Room
+from gateway.services.storage_health import Room
 from gateway.testing.clock import FakeClock
 
 NS = 1_000_000_000
