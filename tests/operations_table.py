@@ -45,6 +45,25 @@ Made by `python tests/operations_table.py`; a test fails when this page is out o
 """
 
 
+_FILTERS = """
+## Filters of recording searches
+
+A `RecordingInformationFilter` is an XPath expression of the dialect `http://www.onvif.org/ver10/tse/searchFilter` over
+`tt:RecordingInformation`, with or without prefixes, in either kind of quotes: `and`, `or`, `not()`, `boolean()`,
+`contains()`, the six comparisons, paths and predicates, such as
+`boolean(//Track[TrackType = "Video"]) and contains(//Source/Name, "yard")`. Anything else is an `InvalidFilterFault`.
+
+As clients of Milestone's Open Network Bridge do, a window may follow it, separated by commas: a moment in UTC, milliseconds
+before it and how many sequences there at most, milliseconds after it and how many there:
+`boolean(//tt:Track),2026-01-31T12:00:00Z,86400000,10000,0,0`. The answer is then one RecordingInformation for each gap-free
+sequence instead of one for the whole recording.
+
+Recordings are known by their own tokens, by the tokens of the media profiles or receivers that their jobs record, by those of
+VideoSources and AudioSources, and by their SourceId: in searches as in GetReplayUri. Times are whole seconds, rounded
+outwards.
+"""
+
+
 def render(contract: Contract) -> str:
     """Return the whole page."""
     requirements, tests = _requirements(), _tests()
@@ -62,6 +81,7 @@ def render(contract: Contract) -> str:
             here = "yes" if is_implemented(service, operation) else ""
             cells = [operation.name, here, *marks, str(operation.access), " ".join(tests[key])]
             parts.append(f"| {' | '.join(cells)} |".replace("  ", " "))
+    parts.append(_FILTERS.rstrip())
     parts += ["", "## What stands for official tests", "", "| Official test | Subject | Here |", "| --- | --- | --- |"]
     parts += [f"| {row['id']} | {row['name']} | `{row['test']}` |" for row in stand_ins()]
     return "\n".join(parts) + "\n"
