@@ -53,14 +53,14 @@ A `RecordingInformationFilter` is an XPath expression of the dialect `http://www
 `contains()`, the six comparisons, paths and predicates, such as
 `boolean(//Track[TrackType = "Video"]) and contains(//Source/Name, "yard")`. Anything else is an `InvalidFilterFault`.
 
-As clients of Milestone's Open Network Bridge do, a window may follow it, separated by commas: a moment in UTC, milliseconds
-before it and how many sequences there at most, milliseconds after it and how many there:
-`boolean(//tt:Track),2026-01-31T12:00:00Z,86400000,10000,0,0`. The answer is then one RecordingInformation for each gap-free
-sequence instead of one for the whole recording.
+As clients of Milestone's Open Network Bridge do, a window may follow it, separated by commas: a moment in UTC,
+milliseconds before it and how many sequences there at most, milliseconds after it and how many there:
+`boolean(//tt:Track),2026-01-31T12:00:00Z,86400000,10000,0,0`. The answer is then one RecordingInformation for each
+gap-free sequence instead of one for the whole recording.
 
-Recordings are known by their own tokens, by the tokens of the media profiles or receivers that their jobs record, by those of
-VideoSources and AudioSources, and by their SourceId: in searches as in GetReplayUri. Times are whole seconds, rounded
-outwards.
+Recordings are known by their own tokens, by the tokens of the media profiles or receivers that their jobs record, by
+those of VideoSources and AudioSources, and by their SourceId: in searches as in GetReplayUri. Times are whole
+seconds, rounded outwards.
 """
 
 
