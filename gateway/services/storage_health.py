@@ -80,7 +80,7 @@ class Health:
             state, cause = StorageState.ERROR, self._failure.cause
         elif state is StorageState.OK and self.held:
             state = StorageState.ERROR
-            cause = f"storage {self.volume.id!r} is full of protected footage: end holds, or add a storage"
+            cause = f"storage {self.volume.id!r} is full and nothing on it may be deleted: end holds, or add a storage"
         return replace(self._seen, state=state, cause=cause)
 
     @property

@@ -1,13 +1,16 @@
 """A year of recording in seconds: what is deleted, in which order, and what never is."""
 
+import asyncio
+import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.domain.recording import Hold, Retention, Segment, Span
 from gateway.domain.storage import StorageState, StorageStatus, Volume
-from gateway.services.retention import LEAST_HEADROOM, Planner, Rules, Sweeper, Why
+from gateway.services.retention import LEAST_HEADROOM, Sweeper
+from gateway.services.retention_plan import Planner, Rules, Why
 from gateway.services.storage_health import Room
 from gateway.testing.clock import FakeClock
 
@@ -19,40 +22,40 @@ BEGIN = 1_700_000_000 * NS
 
 
 class Disks:
-    """Storages and catalogue in memory."""
+    """Storages and catalogue in memory. Each recording is written in order of time."""
 
     def __init__(self, capacities: dict[str, int], limits: dict[str, int] | None = None) -> None:
         self.capacities, self.limits = capacities, limits or {}
-        self.segments: dict[tuple[str, int], Segment] = {}
+        self.segments: dict[str, dict[int, Segment]] = {}
+        self.bytes: Counter[tuple[str, str]] = Counter()
         self.deleted: list[Segment] = []
+        self.stuck: set[int] = set()
+        """Starts of segments that can't be deleted."""
+        self.reported: list[set[str]] = []
 
     def write(self, recording: str, start_ns: int, size: int, length: int = 4 * HOUR) -> str | None:
-        rooms = sorted(self.rooms(), key=lambda room: room.left, reverse=True)
-        if rooms[0].status.free < size:
+        room = max(self.rooms(), key=lambda room: room.left)
+        if room.status.free < size:
             return None
-        name = rooms[0].volume.id
+        name = room.volume.id
         segment = Segment(recording, start_ns, start_ns + length, start_ns, name, f"{recording}/x.mp4", size, (), ())
-        self.segments[recording, start_ns] = segment
+        self.segments.setdefault(recording, {})[start_ns] = segment
+        self.bytes[recording, name] += size
         return name
 
     async def oldest(self, *, storage: str | None = None, recording: str | None = None, limit: int) -> list[Segment]:
-        found = (
-            segment
-            for segment in self.segments.values()
-            if storage in {None, segment.storage} and recording in {None, segment.recording}
-        )
-        return list(itertools.islice(found, limit))
+        wanted = self.segments.values() if recording is None else [self.segments[recording]]
+        found = heapq.merge(*(each.values() for each in wanted), key=lambda segment: segment.start_ns)
+        there = (segment for segment in found if storage in {None, segment.storage})
+        return list(itertools.islice(there, limit))
 
     async def usage(self) -> dict[tuple[str, str], int]:
-        found: Counter[tuple[str, str]] = Counter()
-        for segment in self.segments.values():
-            found[segment.recording, segment.storage] += segment.size
-        return dict(found)
+        return {key: size for key, size in self.bytes.items() if size}
 
     def rooms(self) -> list[Room]:
         used: Counter[str] = Counter()
-        for segment in self.segments.values():
-            used[segment.storage] += segment.size
+        for (_, name), size in self.bytes.items():
+            used[name] += size
         return [
             Room(
                 Volume(name, "memory", self.limits.get(name)),
@@ -65,13 +68,26 @@ class Disks:
     async def check(self) -> None:
         """Always up to date."""
 
+    def full(self, storages: Collection[str]) -> None:
+        self.reported.append(set(storages))
+
     async def delete(self, segments: Sequence[Segment]) -> list[Segment]:
-        self.deleted += segments
-        return list(segments)
+        await asyncio.sleep(0)
+        gone = [segment for segment in segments if segment.start_ns not in self.stuck]
+        self.deleted += gone
+        return gone
 
     async def removed(self, segments: Sequence[Segment]) -> None:
         for segment in segments:
-            del self.segments[segment.recording, segment.start_ns]
+            del self.segments[segment.recording][segment.start_ns]
+            self.bytes[segment.recording, segment.storage] -= segment.size
+
+
+def sweeping(disks: Disks, ruled: Rules, clock: FakeClock) -> Sweeper:
+    async def rules_now() -> Rules:
+        return ruled
+
+    return Sweeper(disks, disks, disks.removed, rules_now, clock)
 
 
 def rules(recordings: dict[str, Retention] | None = None, overall: Retention = Retention(), *holds: Hold) -> Rules:  # noqa: B008 - frozen
@@ -152,19 +168,104 @@ async def test_a_limit_that_was_lowered_is_reached_on_that_storage() -> None:
 
 async def test_a_clock_that_jumps_deletes_nothing_until_it_is_believed() -> None:
     disks, clock = filled(10), FakeClock(BEGIN + 10 * DAY)
-
-    async def ruled() -> Rules:
-        return rules({"a": Retention(max_days=30)})
-
-    sweeper = Sweeper(disks, disks, disks.removed, ruled, clock)
+    sweeper = sweeping(disks, rules({"a": Retention(max_days=30)}), clock)
     clock.set_utc(BEGIN + 400 * DAY)
-    assert (await sweeper.sweep()).deletions == []
+    plan = await sweeper.sweep()
+    assert (plan.deletions, plan.problems) == (
+        [],
+        ["nothing is deleted by its age: the clock moved by more than a day"],
+    )
     clock.set_utc(BEGIN + 10 * DAY)
     assert (await sweeper.sweep()).deletions == []
     clock.set_utc(BEGIN + 400 * DAY)  # and there it stays: it was right after all
     await sweeper.sweep()
     await clock.advance(86_500)
     assert len((await sweeper.sweep()).deletions) == 10
+
+
+async def test_a_storage_that_is_away_does_not_count_and_loses_nothing() -> None:
+    disks = Disks({"one": 1000 * GB, "two": 1000 * GB})
+    for day in range(10):
+        disks.write("a", BEGIN + day * DAY, 10 * GB, DAY)
+    del disks.capacities["one"]
+    ruled = rules({"a": Retention(max_days=6, max_bytes=20 * GB)})
+    plan = await Planner(disks, ruled, disks.rooms(), BEGIN + 10 * DAY).plan()
+    assert {each.segment.storage for each in plan.deletions} == {"two"}
+    assert [each.why for each in plan.deletions] == [Why.AGE, Why.AGE, Why.RECORDING_SIZE]
+    assert plan.problems == []
+
+
+async def test_a_storage_with_nothing_but_held_footage_is_full() -> None:
+    disks = Disks({"one": 100 * GB, "two": 100 * GB})
+    for day in range(10):
+        disks.write("a", BEGIN + day * DAY, 10 * GB, DAY)
+    held = {segment.start_ns for segment in disks.segments["a"].values() if segment.storage == "one"}
+    disks.limits = {"one": 40 * GB}
+    ruled = rules(None, Retention(), *(hold("a", start, start + DAY) for start in held))
+    sweeper = sweeping(disks, ruled, FakeClock(BEGIN + 10 * DAY))
+    plan = await sweeper.sweep()
+    assert (plan.deletions, plan.full) == ([], {"one"})
+    assert plan.problems == ["storage one is full, and nothing more on it may be deleted"]
+    disks.limits = {}
+    await sweeper.sweep()
+    assert disks.reported == [{"one"}, set()]
+
+
+async def test_others_go_in_the_place_of_what_can_t_be_deleted() -> None:
+    disks, clock = filled(10, capacity=int(10.6 * GB)), FakeClock(BEGIN + 10 * DAY)
+    disks.stuck = {BEGIN, BEGIN + DAY}
+    sweeper = sweeping(disks, rules(), clock)
+    await sweeper.sweep()
+    assert [(each.start_ns - BEGIN) // DAY for each in disks.deleted] == [2]
+    disks.stuck.clear()
+    disks.write("a", BEGIN + 10 * DAY, GB, DAY)
+    await clock.advance(60)
+    await sweeper.sweep()
+    assert [(each.start_ns - BEGIN) // DAY for each in disks.deleted] == [2, 3]  # not yet tried again
+    disks.write("a", BEGIN + 11 * DAY, GB, DAY)
+    await clock.advance(3600)
+    await sweeper.sweep()
+    assert [(each.start_ns - BEGIN) // DAY for each in disks.deleted] == [2, 3, 0]
+
+
+async def test_room_is_made_at_once_on_a_storage_that_is_full_whatever_it_says_of_its_room() -> None:
+    disks, clock = Disks({"one": 1000 * GB, "two": 1000 * GB}), FakeClock(BEGIN + 10 * DAY)
+    for day in range(10):
+        disks.write("a", BEGIN + day * DAY, GB // 8, DAY)
+    sweeper = sweeping(disks, rules({"a": Retention(min_days=30)}, Retention(), hold("a", BEGIN, BEGIN + DAY)), clock)
+    assert await asyncio.gather(*(sweeper.make_room("one") for _ in range(16))) == [True] * 16
+    assert [(each.storage, (each.start_ns - BEGIN) // DAY) for each in disks.deleted] == [
+        ("one", 2),
+        ("one", 4),
+        ("one", 6),
+    ]
+    assert await sweeper.make_room("one")
+    assert len(disks.deleted) == 3
+    assert not await sweeper.make_room("three")
+    await clock.advance(5)
+    assert await sweeper.make_room("one")
+    await clock.advance(5)
+    assert not await sweeper.make_room("one")  # the rest is held
+    assert {segment.storage for segment in disks.deleted} == {"one"}
+
+
+async def test_whoever_no_longer_waits_for_room_leaves_nothing_half_done() -> None:
+    disks = filled(10)
+    sweeper = sweeping(disks, rules(), FakeClock(BEGIN + 10 * DAY))
+    waiting = asyncio.create_task(sweeper.make_room("disk"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert await sweeper.make_room("disk")
+    assert len(disks.deleted) == 1
+    assert next(iter(disks.segments["a"])) == BEGIN + DAY
+
+
+async def test_a_long_backlog_is_deleted_in_parts() -> None:
+    disks = filled(100, ("a", "b"))
+    plan = await Planner(disks, rules(None, Retention(max_days=1)), disks.rooms(), BEGIN + 400 * DAY).plan()
+    assert len(plan.deletions) == 200
+    assert all(each.why is Why.AGE for each in plan.deletions)
 
 
 async def test_a_year_of_sixteen_cameras() -> None:
@@ -179,11 +280,7 @@ async def test_a_year_of_sixteen_cameras() -> None:
     holds = [hold(f"cam{index}", BEGIN + 20 * DAY, BEGIN + 21 * DAY) for index in (0, 5)]
     ruled = rules(own, Retention(max_days=200), *holds)
     clock = FakeClock(BEGIN)
-
-    async def of_today() -> Rules:
-        return ruled
-
-    sweeper = Sweeper(disks, disks, disks.removed, of_today, clock)
+    sweeper = sweeping(disks, ruled, clock)
     lost = 0
     for day in range(365):
         for name in own:
@@ -199,9 +296,9 @@ async def test_a_year_of_sixteen_cameras() -> None:
         for room in disks.rooms():
             assert room.left >= 0
         if day % 10 == 0:
-            late = [segment for segment in disks.segments.values() if ruled.expired(segment, now)]
+            late = [each for kept in disks.segments.values() for each in kept.values() if ruled.expired(each, now)]
             assert all(ruled.held(segment) for segment in late)
     assert lost == 0
-    kept = {(segment.recording, segment.start_ns) for segment in disks.segments.values() if ruled.held(segment)}
-    assert {recording for recording, _ in kept} == {"cam0", "cam5"}
+    kept = {name for name, segments in disks.segments.items() if any(map(ruled.held, segments.values()))}
+    assert kept == {"cam0", "cam5"}
     assert sum(room.left for room in disks.rooms()) >= LEAST_HEADROOM

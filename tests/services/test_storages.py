@@ -108,7 +108,7 @@ async def test_where_all_are_full_the_preferred_one_is_written_to(bench: Bench) 
     bench.storages.full({"fast"})  # only held footage is left there
     assert bench.storages.writable() == "one"
     assert bench.state("fast") is ERROR
-    assert "full of protected footage" in bench.storages.statuses()["fast"].cause
+    assert "is full and nothing on it may be deleted" in bench.storages.statuses()["fast"].cause
     bench.storages.full(())
     assert bench.told == [("fast", ERROR), ("fast", OK)]
 
