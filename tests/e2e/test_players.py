@@ -60,7 +60,7 @@ def test_gstreamer_plays(gateway: Gateway, camera: str, way: str) -> None:
     tracks = watch(gateway, gateway.stream(camera, port=port, scheme=scheme), transport, 3)
     video = tracks["video"]
     assert video["encoding"] == "H264"
-    assert video["gaps"] == 0
+    assert {name: track["gaps"] for name, track in tracks.items()} == dict.fromkeys(tracks, 0)
     assert video["keyframe_first"] or way == "multicast", "who joins a group comes in between"
     assert video["frames"] >= 30
 
@@ -73,7 +73,8 @@ def test_ffprobe_decodes(gateway: Gateway, way: str) -> None:
     assert (video["width"], video["height"]) == (1280, 720)
     assert int(video["nb_read_frames"]) >= 75
     assert audio["codec_name"] == "aac"
-    assert int(audio["nb_read_frames"]) >= 40
+    # over UDP a busy ffprobe reads no sound while pictures wait, and ends by their time
+    assert int(audio["nb_read_frames"]) >= (40 if transport.startswith("udp") else 100)
 
 
 def test_a_stream_with_reordered_pictures_plays(gateway: Gateway) -> None:
