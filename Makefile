@@ -1,5 +1,5 @@
 # The commands of the project. Everything they need is installed by scripts/setup, once.
-.PHONY: run test check unit e2e test-pythons wheel bench soak fuzz lock clean
+.PHONY: run test check unit e2e test-pythons test-pythons-peers quick wheel bench soak fuzz lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv-wheel/bin
@@ -12,9 +12,10 @@ run: ## Start the gateway with four simulated cameras
 
 test: ## Everything but the benchmarks and the long fuzzing
 	@scripts/setup test
-	@$(MAKE) --no-print-directory --jobs --output-sync=target check wheel test-pythons
-	@scripts/test-pythons peer $(OTHER_PYTHONS)
-	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest
+	@$(MAKE) --no-print-directory --jobs --output-sync=target check wheel
+	@$(MAKE) --no-print-directory test-pythons
+	@$(MAKE) --no-print-directory --jobs --output-sync=target test-pythons-peers quick
+	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest -m peer
 
 check: ## The static half: format, lint, types, imports
 	@scripts/setup run
@@ -34,6 +35,12 @@ e2e: ## The installed program against real cameras and real clients
 
 test-pythons: ## Unit, service and wire tests on the other Pythons that are installed here, without foreign programs
 	@scripts/test-pythons "not peer" $(OTHER_PYTHONS)
+
+test-pythons-peers: # what foreign programs do there; they mostly wait
+	@scripts/test-pythons peer $(OTHER_PYTHONS)
+
+quick: # what needs no foreign program
+	$(BIN)/pytest -m "not peer"
 
 wheel: ## Build the wheel, install it with the example driver, and run that driver's tests
 	@scripts/setup wheel

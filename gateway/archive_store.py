@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -64,7 +64,9 @@ class ArchiveStore:
         self._exports = Exports(self.archive, MoviePlan, head_size)
         self.kept: Callable[[], Iterable[Recording]] = lambda: self.recordings
         """Returns the recordings with their present rules: also those that clients made, while the gateway runs."""
-        self.sweeper = Sweeper(self.catalogue, self.storages, self.archive.removed, self.rules, clock)
+        self.deleted: Callable[[Sequence[Segment]], None] = lambda _: None
+        """Told what retention has deleted."""
+        self.sweeper = Sweeper(self.catalogue, self.storages, self._removed, self.rules, clock)
 
     async def __aenter__(self) -> Self:
         """Look at the storages, and learn what there is."""
@@ -147,6 +149,10 @@ class ArchiveStore:
                     }
                 )
         return found
+
+    async def _removed(self, segments: Sequence[Segment]) -> None:
+        await self.archive.removed(segments)
+        self.deleted(segments)
 
     async def _used(self) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -17,7 +17,7 @@ from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event, TopicDescription
 from gateway.domain.media import StreamDescription
-from gateway.domain.recording import Recording, RecordingJob, Segment
+from gateway.domain.recording import Recording, RecordingJob, Segment, Span
 from gateway.domain.storage import StorageState, StorageStatus
 from gateway.onvif.capabilities import CapabilityModel
 from gateway.onvif.codec import Codec
@@ -86,6 +86,8 @@ class Archiving:
         self._with = around = surroundings
         self._loop = asyncio.get_running_loop()
         self._came_back = asyncio.Event()
+        self._running = False
+        """Cameras and profiles go on telling of their changes when archiving is over."""
         database, clock = around.database, around.clock
         self.store = store = ArchiveStore(
             config, around.registry, database, around.installation, clock, self._storage_changed
@@ -101,6 +103,7 @@ class Archiving:
             self._receivers.use,
         )
         store.kept = self.recordings.all
+        store.deleted = self._deleted
         self._receivers.needed = self._is_recorded
         self._streams.changed = self._look_again
         editor = RecordingEditor(self.recordings, sources, self._receivers, store.erase)
@@ -108,6 +111,7 @@ class Archiving:
         self.recordings.reported = self._recorder.track_state
         self._recorder.watch(lambda _: self._look_again())
         around.cameras.watch(lambda _: self._look_again())
+        around.profiles.stored.watch(lambda *_: self._look_again())
         self._searches = Searches(clock)
         self._events = RecordingEvents(self.recordings, around.bus)
         tell_receivers(self._receivers, around.bus)
@@ -123,10 +127,16 @@ class Archiving:
                 around.codec,
                 clock,
                 store.describe,
+                by_run=config.search.by_run,
             ),
             self.replay,
             ReceiverService(self._receivers, self._audit),
         )
+
+    def withdraw(self) -> None:
+        """Take back the states that were told, once nothing runs any more."""
+        self._running = False
+        self._events.withdraw()
 
     async def run(self) -> None:
         """Record until cancelled; then the files are closed."""
@@ -135,7 +145,8 @@ class Archiving:
             stack.push_async_callback(self._streams.stop)
             stack.push_async_callback(self._searches.close)
             await self._recover()
-            self.recordings.refresh()
+            self._running = True
+            self._look_again()
             async with asyncio.TaskGroup() as tasks:
                 for name, work in (
                     ("recorder", self._recorder.run),
@@ -224,11 +235,22 @@ class Archiving:
                     self._events.tell_history(token)
                 silent = silent - {token} if writing else silent | {token}
 
+    def _deleted(self, segments: Sequence[Segment]) -> None:
+        """Tell of each recording from when to when data is gone."""
+        spans: dict[str, Span] = {}
+        for segment in segments:
+            span = spans.get(segment.recording, segment.span)
+            spans[segment.recording] = Span(min(span.start_ns, segment.start_ns), max(span.end_ns, segment.end_ns))
+        for recording, span in spans.items():
+            self.recordings.data_deleted(recording, span)
+
     def _is_written(self, segment: Segment) -> bool:
         writing = self.store.archive.writing(segment.recording)
         return writing is not None and writing.start_ns == segment.start_ns
 
     def _look_again(self) -> None:
+        if not self._running:
+            return
         self._receivers.refresh()
         self.recordings.refresh()
 
@@ -346,6 +368,7 @@ class ArchiveSwitch:
             self._endpoint.remove(service)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self.current.withdraw()
         self.current = self._task = None
 
 

@@ -215,6 +215,15 @@ async def _export(options: argparse.Namespace, config: Config) -> int:
     return 0
 
 
+async def _goes_on(store: ArchiveStore, camera: str, start_ns: int, end_ns: int) -> bool:
+    """Tell whether there is more to export of a time range."""
+    try:
+        await store.movie(camera, start_ns, end_ns)
+    except GatewayError:
+        return False
+    return True
+
+
 async def _write(export: Export, name: str) -> None:
     """Write a movie to a new file, which is only there when it is whole, or to standard output."""
     if name == "-":

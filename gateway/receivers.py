@@ -24,7 +24,7 @@ _PROFILE = "main"
 _TRANSPORTS = {ReceiverTransport.UDP: "udp", ReceiverTransport.RTSP: "tcp"}
 _STATES = {
     ConnectionState.CONNECTING: ReceiverState.CONNECTING,
-    ConnectionState.OFFLINE: ReceiverState.CONNECTING,
+    ConnectionState.OFFLINE: ReceiverState.NOT_CONNECTED,
     ConnectionState.ONLINE: ReceiverState.CONNECTED,
 }
 

@@ -93,6 +93,12 @@ class Discovery(msgspec.Struct, frozen=True, kw_only=True):
     interfaces: tuple[str, ...] = ()
 
 
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """`[search]`: how recordings are shown to clients that search."""
+
+    by_run: bool = False
+
+
 class Database(msgspec.Struct, frozen=True, kw_only=True):
     """`[database]`: users and what clients have set."""
 
@@ -166,6 +172,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tls: Tls = Tls()
     access: Access = Access()
     discovery: Discovery = Discovery()
+    search: Search = Search()
     database: Database = Database()
     plugins: Plugins = Plugins()
     retention: Retention = Retention()

@@ -93,6 +93,7 @@ class Archive:
                 self._extents.pop(recording, None)
             else:
                 self._extents[recording] = extent
+            self._tell(recording)
 
     def extent(self, recording: str) -> Extent | None:
         """Return what a recording holds up to now; None where there is no data."""

@@ -26,6 +26,7 @@ class What(StrEnum):
 
     MISSING = "the file is missing"
     ORPHAN = "the catalogue does not know the file"
+    TWIN = "another file holds the same time of the same recording"
     TORN = "the file ends in the middle of a fragment"
     EMPTY = "the file has no whole fragment"
     UNREADABLE = "the file can't be read"
@@ -155,6 +156,8 @@ class Fsck:
         self._scan = scan
         self._check_samples = check_samples
         self._disk = disk
+        self._taken: set[tuple[str, int]] = set()
+        """Recordings and starts that the catalogue knows a file of."""
 
     async def recover(self, writing: Callable[[Segment], bool] = lambda _: False) -> int:
         """Close what a crash left open: cut torn ends, forget what is empty. Returns how many segments there were.
@@ -189,6 +192,7 @@ class Fsck:
         known: dict[str, dict[str, Segment]] = {name: {} for name in self._backends}
         async for segment in self._rows():
             known.setdefault(segment.storage, {})[segment.name] = segment
+        self._taken = {(row.recording, row.start_ns) for rows in known.values() for row in rows.values()}
         for storage, rows in known.items():
             backend = self._backends.get(storage)
             status = None if backend is None else await self._in_thread(backend.status)
@@ -258,7 +262,8 @@ class Fsck:
         if end < stored.size:
             return What.TORN, f"{stored.size - end} bytes too many"
         if row is None:
-            return What.ORPHAN, ""
+            twin = (found.recording, found.start_ns) in self._taken
+            return What.TWIN if twin else What.ORPHAN, ""
         if difference := _difference(row, found):
             return What.DIFFERS, difference
         problem = self._damage(backend, found) if depth == 3 else ""  # noqa: PLR2004 - the deepest
@@ -281,7 +286,7 @@ class Fsck:
         found: Segment | None,
     ) -> bool:
         """Make the catalogue say what the file says. What can't be read at all is left for people to look at."""
-        if finding.what in {What.UNREADABLE, What.DAMAGED}:
+        if finding.what in {What.UNREADABLE, What.DAMAGED, What.TWIN}:
             return False
         if finding.what is What.EMPTY:
             await self._in_thread(lambda: backend.delete(stored.name))

@@ -178,6 +178,19 @@ async def test_rows_without_files_and_files_that_are_none(
     assert (await fsck.check(writing=frozenset({"R/2026-11-18/77.mp4"}))).clean
 
 
+async def test_a_second_file_of_the_same_time_takes_nothing_from_the_first(
+    fsck: Fsck, disk: FilesystemStorage, database: Database
+) -> None:
+    segment = record(disk)
+    database.catalogue.add(segment)
+    twin = disk.create("R/2026-11-18/00.1.mp4")
+    twin.write([disk.read(segment.name, 0, segment.size)])
+    twin.close()
+    [finding] = (await fsck.check(repair=True)).findings
+    assert (finding.what, finding.name, finding.repaired) == (What.TWIN, "R/2026-11-18/00.1.mp4", False)
+    assert await rows(database) == [segment]
+
+
 async def test_the_deepest_look_finds_a_broken_sample(
     fsck: Fsck, disk: FilesystemStorage, database: Database, tmp_path: Path
 ) -> None:
