@@ -4,121 +4,39 @@ Three depths: 1 compares names and sizes, 2 reads the structure of every file, 3
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol, TypeAlias, TypeVar
+from itertools import groupby, islice
+from typing import Protocol, TypeVar
 
-from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.domain.recording import Extent, Fragment, Segment, Span
+from gateway.domain.errors import GatewayError
+from gateway.domain.recording import Extent, Segment, Span
 from gateway.domain.storage import StorageState, StoredObject
 from gateway.sdk.storage import StorageBackend
 from gateway.services.archive import LATEST_NS
+from gateway.services.fsck_files import CheckSamples, OpenScan, SegmentFiles, with_motion
+from gateway.services.fsck_report import Finding, Report, What
 
-_PAGE = 1000
+__all__ = ["Finding", "Fsck", "Report", "What"]
+
+_PAGE = 500
+_DAY_NS = 86_400 * 1_000_000_000
+_OVERLAP_NS = 1_000_000_000
+"""Sound may reach a little into the next segment."""
+
 _T = TypeVar("_T")
-
-
-class What(StrEnum):
-    """What can be wrong."""
-
-    MISSING = "the file is missing"
-    ORPHAN = "the catalogue does not know the file"
-    TWIN = "another file holds the same time of the same recording"
-    TORN = "the file ends in the middle of a fragment"
-    EMPTY = "the file has no whole fragment"
-    UNREADABLE = "the file can't be read"
-    DIFFERS = "the catalogue says something else than the file"
-    DAMAGED = "a sample is damaged"
-    AWAY = "the storage is not there"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong."""
-
-    what: What
-    storage: str
-    name: str
-    detail: str = ""
-    repaired: bool = False
-
-
-@dataclass(slots=True)
-class Report:
-    """What a check found."""
-
-    files: int = 0
-    bytes: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        """Tell whether nothing is wrong, or everything was repaired."""
-        return all(finding.repaired for finding in self.findings)
-
-
-class Header(Protocol):
-    """What a file says of itself."""
-
-    @property
-    def info(self) -> Mapping[str, str]:
-        """What the recorder wrote into it."""
-        ...
-
-    @property
-    def start_ns(self) -> int:
-        """Time of its first sample."""
-        ...
-
-
-class Scanned(Protocol):
-    """One whole fragment of a file."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
-    def size(self) -> int: ...  # noqa: D102
-    @property
-    def start_ns(self) -> int: ...  # noqa: D102
-    @property
-    def end_ns(self) -> int: ...  # noqa: D102
-    @property
-    def tracks(self) -> tuple[int, ...]: ...  # noqa: D102
-
-
-class Scan(Protocol):
-    """A walk through one file."""
-
-    @property
-    def header(self) -> Header:
-        """What the file says of itself."""
-        ...
-
-    @property
-    def valid_end(self) -> int:
-        """Where whole fragments, and the trailer, end; known after `fragments`."""
-        ...
-
-    def fragments(self) -> Iterator[Scanned]:
-        """Yield the whole fragments."""
-        ...
-
-
-Read: TypeAlias = Callable[[int, int], bytes]
-OpenScan: TypeAlias = Callable[[Read], Scan]
-"""Takes what reads a file; raises GatewayError INVALID when its header is not whole."""
-CheckSamples: TypeAlias = Callable[[Read, Sequence[Fragment]], None]
-"""Looks at every sample of a file's fragments; raises GatewayError INVALID at the first that is damaged."""
+_log = logging.getLogger(__name__)
 
 
 class Catalogue(Protocol):
     """The index of segments."""
 
-    def add(self, segment: Segment) -> None:
-        """Keep a segment in place of what was known of it."""
+    async def add_all(self, segments: Sequence[Segment]) -> None:
+        """Keep segments, each in place of what was known of it."""
         ...
 
     async def remove(self, segments: Sequence[Segment]) -> None:
@@ -128,7 +46,7 @@ class Catalogue(Protocol):
     async def segments(
         self, recording: str, span: Span, *, descending: bool = False, limit: int = 100
     ) -> list[Segment]:
-        """Return closed segments."""
+        """Return closed segments that overlap a span, in order of their starts."""
         ...
 
     async def open_segments(self) -> list[Segment]:
@@ -138,6 +56,19 @@ class Catalogue(Protocol):
     async def extents(self) -> dict[str, Extent]:
         """Return what every recording holds."""
         ...
+
+
+@dataclass(slots=True)
+class _Check:
+    """One run of `check`."""
+
+    depth: int
+    repair: bool
+    writing: frozenset[str]
+    progress: Callable[[int], None]
+    report: Report
+    open: dict[tuple[str, str], Segment]
+    """What was not closed when it began, by storage and name."""
 
 
 class Fsck:
@@ -150,14 +81,14 @@ class Fsck:
         scan: OpenScan,
         check_samples: CheckSamples,
         disk: Executor,
+        busy: Callable[[str, str], bool] = lambda *_: False,
     ) -> None:
+        """`busy` tells of a storage and a name whether that file is being written; it is then left alone."""
         self._catalogue = catalogue
         self._backends = backends
-        self._scan = scan
-        self._check_samples = check_samples
+        self._files = SegmentFiles(scan, check_samples)
         self._disk = disk
-        self._taken: set[tuple[str, int]] = set()
-        """Recordings and starts that the catalogue knows a file of."""
+        self._busy = busy
 
     async def recover(self, writing: Callable[[Segment], bool] = lambda _: False) -> int:
         """Close what a crash left open: cut torn ends, forget what is empty. Returns how many segments there were.
@@ -166,17 +97,16 @@ class Fsck:
         """
         count = 0
         for segment in await self._catalogue.open_segments():
-            if writing(segment):
-                continue
             backend = self._backends.get(segment.storage)
-            if backend is None or (await self._in_thread(backend.status)).state is not StorageState.OK:
+            if writing(segment) or backend is None or not await self._is_there(backend):
+                continue
+            try:
+                found = await self._in_thread(partial(self._files.salvage, backend, segment))
+            except OSError as error:
+                _log.error("%s on storage %s can't be recovered: %s", segment.name, segment.storage, error)
                 continue
             count += 1
-            found = await self._in_thread(partial(self._salvage, backend, segment))
-            if found is None or found.start_ns != segment.start_ns:
-                await self._catalogue.remove([segment])
-            if found is not None:
-                self._catalogue.add(found)
+            await self._replace(segment, found)
         return count
 
     async def check(
@@ -187,197 +117,180 @@ class Fsck:
         writing: frozenset[str] = frozenset(),
         progress: Callable[[int], None] = lambda _: None,
     ) -> Report:
-        """Check everything; `writing` are names of files that grow right now, which are left alone."""
-        report = Report()
-        known: dict[str, dict[str, Segment]] = {name: {} for name in self._backends}
-        async for segment in self._rows():
-            known.setdefault(segment.storage, {})[segment.name] = segment
-        self._taken = {(row.recording, row.start_ns) for rows in known.values() for row in rows.values()}
-        for storage, rows in known.items():
-            backend = self._backends.get(storage)
-            status = None if backend is None else await self._in_thread(backend.status)
-            if backend is None or status is None or status.state is not StorageState.OK:
-                cause = "it is not configured" if status is None else status.cause
-                if rows or status is not None:
-                    report.findings.append(Finding(What.AWAY, storage, "", cause))
-                continue
-            await self._check_storage(backend, rows, report, depth, repair, writing, progress)
-        return report
+        """Check everything; `writing` are names of files that grow right now, which are left alone.
 
-    async def _check_storage(
-        self,
-        backend: StorageBackend,
-        rows: dict[str, Segment],
-        report: Report,
-        depth: int,
-        repair: bool,  # noqa: FBT001
-        writing: frozenset[str],
-        progress: Callable[[int], None],
-    ) -> None:
-        for stored in await self._in_thread(lambda: list(backend.objects())):
-            row = rows.pop(stored.name, None)
-            if stored.name in writing:
-                continue
-            report.files += 1
-            report.bytes += stored.size
-            progress(report.files)
-            finding, found = await self._in_thread(partial(self._look, backend, stored, row, depth))
-            if finding is None:
-                continue
-            if repair:
-                finding = replace(finding, repaired=await self._repair(finding, backend, stored, row, found))
-            report.findings.append(finding)
-        for name, row in rows.items():
-            if name in writing:
-                continue
-            if repair:
+        `progress` is told the count of files so far. Can run for hours beside a recorder.
+        """
+        left_open = {(row.storage, row.name): row for row in await self._catalogue.open_segments()}
+        check = _Check(depth, repair, writing, progress, Report(), left_open)
+        there = [backend for backend in self._backends.values() if await self._is_there(backend, check.report)]
+        await self._check_rows(check, there)
+        for backend in there:
+            await self._check_files(check, backend)
+        return check.report
+
+    # Rows without files
+
+    async def _check_rows(self, check: _Check, there: Sequence[StorageBackend]) -> None:
+        storages = {backend.volume for backend in there}
+        unknown: set[str] = set()
+        await self._check_presence(check, [row for row in check.open.values() if row.storage in storages])
+        for recording in sorted(await self._catalogue.extents()):
+            end_ns = 0
+            async for rows in self._rows(recording, Span(0, LATEST_NS)):
+                unknown |= {row.storage for row in rows} - self._backends.keys()
+                await self._check_presence(check, [row for row in rows if row.storage in storages])
+                for row in rows:
+                    if row.start_ns + _OVERLAP_NS < end_ns:
+                        check.report.add(Finding(What.OVERLAPS, row.storage, row.name))
+                    end_ns = max(end_ns, row.end_ns)
+        for storage in sorted(unknown):
+            check.report.add(Finding(What.AWAY, storage, "", "it is not configured"))
+
+    async def _check_presence(self, check: _Check, rows: Sequence[Segment]) -> None:
+        rows = [row for row in rows if not self._left_alone(check, row.storage, row.name)]
+        for row in await self._in_thread(partial(self._absent, rows)):
+            known = await self._known(row)
+            if known is None or known.name != row.name:
+                continue  # retention deleted it meanwhile
+            if check.repair:
                 await self._catalogue.remove([row])
-            report.findings.append(Finding(What.MISSING, backend.volume, name, repaired=repair))
+            check.report.add(Finding(What.MISSING, row.storage, row.name, repaired=check.repair))
 
-    def _look(
-        self, backend: StorageBackend, stored: StoredObject, row: Segment | None, depth: int
-    ) -> tuple[Finding | None, Segment | None]:
-        """Look at one file; returns what is wrong first of all, and the segment as the file says it."""
-        if row is not None and row.closed and depth == 1 and row.size == stored.size:
-            return None, row
+    def _absent(self, rows: Sequence[Segment]) -> list[Segment]:
+        """Return the rows whose file is not there, although their storage still is."""
+        absent = []
+        for row in rows:
+            try:
+                self._backends[row.storage].read(row.name, 0, 1)
+            except FileNotFoundError:
+                absent.append(row)
+            except (OSError, GatewayError):
+                continue  # the walk through the files says more
+        return [row for row in absent if self._backends[row.storage].status().state is StorageState.OK]
+
+    # Files
+
+    async def _check_files(self, check: _Check, backend: StorageBackend) -> None:
+        objects = backend.objects()
         try:
-            found, end = self._read_back(backend, stored.name)
-        except (OSError, GatewayError) as error:
-            return Finding(What.UNREADABLE, backend.volume, stored.name, str(error)), None
-        what, detail = self._judge(backend, stored, row, found, end, depth)
-        return (Finding(what, backend.volume, stored.name, detail) if what else None), found
+            while some := await self._in_thread(lambda: list(islice(objects, _PAGE))):
+                for folder, stored in groupby(some, key=lambda each: each.name.rpartition("/")[0]):
+                    await self._check_folder(check, backend, folder, stored)
+        except OSError as error:
+            check.report.add(Finding(What.AWAY, backend.volume, "", f"its files can't be listed: {error}"))
 
-    def _judge(
-        self,
-        backend: StorageBackend,
-        stored: StoredObject,
-        row: Segment | None,
-        found: Segment | None,
-        end: int,
-        depth: int,
-    ) -> tuple[What | None, str]:
-        """Compare a file, its row and what was read back of it."""
-        if found is None:
-            return What.EMPTY, ""
-        if end < stored.size:
-            return What.TORN, f"{stored.size - end} bytes too many"
-        if row is None:
-            twin = (found.recording, found.start_ns) in self._taken
-            return What.TWIN if twin else What.ORPHAN, ""
-        if difference := _difference(row, found):
-            return What.DIFFERS, difference
-        problem = self._damage(backend, found) if depth == 3 else ""  # noqa: PLR2004 - the deepest
-        return (What.DAMAGED, problem) if problem else (None, "")
+    async def _check_folder(
+        self, check: _Check, backend: StorageBackend, folder: str, objects: Iterator[StoredObject]
+    ) -> None:
+        rows = {name: row for (storage, name), row in check.open.items() if storage == backend.volume}
+        rows |= await self._rows_of(backend.volume, folder)
+        for stored in objects:
+            if self._left_alone(check, backend.volume, stored.name):
+                continue
+            check.report.files += 1
+            check.report.bytes += stored.size
+            check.progress(check.report.files)
+            finding = await self._check_file(check, backend, stored, rows.get(stored.name))
+            if finding is not None:
+                check.report.add(finding)
 
-    def _damage(self, backend: StorageBackend, segment: Segment) -> str:
-        read = _reader(backend, segment.name)
+    async def _check_file(
+        self, check: _Check, backend: StorageBackend, stored: StoredObject, row: Segment | None
+    ) -> Finding | None:
+        """Look at a file, and repair it; returns what was wrong."""
+        finding, found = await self._in_thread(partial(self._files.look, backend, stored, row, check.depth))
+        if finding is not None and row is None:
+            known = await self._known(found) if found else await self._open(backend.volume, stored.name)
+            if known is not None and (known.storage, known.name) != (backend.volume, stored.name):
+                return Finding(What.TWIN, backend.volume, stored.name, f"{known.name} on storage {known.storage}")
+            if known is not None and not known.closed:
+                return None  # it was begun meanwhile
+            if known is not None:
+                row = known
+                finding, found = await self._in_thread(partial(self._files.look, backend, stored, row, check.depth))
+        if finding is None or not check.repair or self._left_alone(check, backend.volume, stored.name):
+            return finding
         try:
-            self._check_samples(read, segment.fragments)
-        except (OSError, GatewayError) as error:
-            return str(error)
-        return ""
+            return replace(finding, repaired=await self._repair(finding.what, backend, stored, row, found))
+        except OSError as error:
+            return replace(finding, detail=f"{finding.detail}; it can't be repaired: {error}")
 
     async def _repair(
-        self,
-        finding: Finding,
-        backend: StorageBackend,
-        stored: StoredObject,
-        row: Segment | None,
-        found: Segment | None,
+        self, what: What, backend: StorageBackend, stored: StoredObject, row: Segment | None, found: Segment | None
     ) -> bool:
-        """Make the catalogue say what the file says. What can't be read at all is left for people to look at."""
-        if finding.what in {What.UNREADABLE, What.DAMAGED, What.TWIN}:
+        """Make the catalogue say what the file says. What a crash can't have done is left for people to look at."""
+        if what is What.UNREADABLE:
             return False
-        if finding.what is What.EMPTY:
+        if what is What.DAMAGED:
+            if found is not None and (row is None or not row.closed):
+                await self._replace(row, found)
+            return False
+        if what is What.EMPTY:
             await self._in_thread(lambda: backend.delete(stored.name))
-        elif finding.what is What.TORN and found is not None:
+        elif what is What.TORN and found is not None:
             await self._in_thread(lambda: backend.truncate(stored.name, found.size))
-        if row is not None and (found is None or found.start_ns != row.start_ns):
-            await self._catalogue.remove([row])
-        if found is not None:
-            self._catalogue.add(found if row is None else _with_motion(found, row))
+        await self._replace(row, found)
         return True
 
-    def _read_back(self, backend: StorageBackend, name: str) -> tuple[Segment | None, int]:
-        """Return the segment that a file is, None if nothing in it is whole, and where valid data ends."""
-        scan = self._scan(_reader(backend, name))
-        scanned = list(scan.fragments())
-        if not scanned:
-            return None, scan.valid_end
-        return segment_of(scan.header, scanned, backend.volume, name, scan.valid_end), scan.valid_end
+    # What both need
 
-    def _salvage(self, backend: StorageBackend, segment: Segment) -> Segment | None:
-        """Return what is whole of a segment that was being written, cut to that; None when nothing is."""
+    async def _replace(self, row: Segment | None, found: Segment | None) -> None:
+        """Put what a file says in the place of its row."""
+        if row is not None and (found is None or (found.recording, found.start_ns) != (row.recording, row.start_ns)):
+            await self._catalogue.remove([row])
+        if found is not None:
+            await self._catalogue.add_all([found if row is None else with_motion(found, row)])
+
+    async def _rows(self, recording: str, span: Span) -> AsyncIterator[list[Segment]]:
+        """Yield the closed segments that begin in a span, in order, in pages."""
+        cursor = span.start_ns
+        while True:
+            page = await self._catalogue.segments(recording, Span(cursor, span.end_ns), limit=_PAGE)
+            yield [segment for segment in page if segment.start_ns >= cursor]
+            if len(page) < _PAGE:
+                return
+            cursor = max(cursor, page[-1].start_ns) + 1
+
+    async def _rows_of(self, storage: str, folder: str) -> dict[str, Segment]:
+        """Return the rows of a folder's files by name; of one that is not named by recording and day, none."""
+        recording, _, day = folder.rpartition("/")
         try:
-            found, end = self._read_back(backend, segment.name)
-        except GatewayError:
-            found, end = None, 0
-        except FileNotFoundError:
-            return None
-        if found is None:
-            backend.delete(segment.name)
-            return None
-        backend.truncate(segment.name, end)
-        return found
+            midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        except ValueError:
+            return {}
+        start_ns = int(midnight.timestamp()) * 1_000_000_000
+        pages = self._rows(recording, Span(start_ns, start_ns + _DAY_NS))
+        return {row.name: row async for rows in pages for row in rows if row.storage == storage}
 
-    async def _rows(self) -> AsyncIterator[Segment]:
-        for segment in await self._catalogue.open_segments():
-            yield segment
-        for recording in await self._catalogue.extents():
-            cursor = 0
-            while True:
-                page = await self._catalogue.segments(recording, Span(cursor, LATEST_NS), limit=_PAGE)
-                for segment in page:
-                    if segment.start_ns >= cursor:
-                        yield segment
-                if len(page) < _PAGE:
-                    break
-                cursor = page[-1].start_ns + 1
+    async def _known(self, segment: Segment) -> Segment | None:
+        """Return the present row of the same recording and start."""
+        for row in await self._catalogue.segments(
+            segment.recording, Span(segment.start_ns, segment.start_ns + 1), limit=_PAGE
+        ):
+            if row.start_ns == segment.start_ns:
+                return row
+        return next(
+            (
+                row
+                for row in await self._catalogue.open_segments()
+                if (row.recording, row.start_ns) == (segment.recording, segment.start_ns)
+            ),
+            None,
+        )
+
+    async def _open(self, storage: str, name: str) -> Segment | None:
+        rows = await self._catalogue.open_segments()
+        return next((row for row in rows if (row.storage, row.name) == (storage, name)), None)
+
+    def _left_alone(self, check: _Check, storage: str, name: str) -> bool:
+        return name in check.writing or self._busy(storage, name)
+
+    async def _is_there(self, backend: StorageBackend, report: Report | None = None) -> bool:
+        status = await self._in_thread(backend.status)
+        if status.state is not StorageState.OK and report is not None:
+            report.add(Finding(What.AWAY, backend.volume, "", status.cause))
+        return status.state is StorageState.OK
 
     async def _in_thread(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)
-
-
-def segment_of(header: Header, scanned: Sequence[Scanned], storage: str, name: str, size: int) -> Segment:
-    """Return the segment that a file says it is. Raises GatewayError INVALID when it lacks what that needs."""
-    info = header.info
-    try:
-        stored = sorted({index for fragment in scanned for index in fragment.tracks})
-        return Segment(
-            recording=info["recording"],
-            start_ns=header.start_ns,
-            end_ns=max(fragment.end_ns for fragment in scanned),
-            run_ns=int(info["run_ns"]),
-            storage=storage,
-            name=name,
-            size=size,
-            tracks=tuple(info[f"track.{index}"] for index in stored),
-            fragments=tuple(Fragment(each.offset, each.size, each.start_ns, each.end_ns) for each in scanned),
-            origin=info.get("origin", ""),
-        )
-    except (KeyError, ValueError) as error:
-        raise GatewayError(ErrorKind.INVALID, f"{name!r} does not say what it is: {error} is missing") from error
-
-
-def _reader(backend: StorageBackend, name: str) -> Read:
-    return lambda offset, size: backend.read(name, offset, size)
-
-
-def _difference(row: Segment, found: Segment) -> str:
-    """Return the first thing that a row says otherwise than its file, in a few words."""
-    for name in ("recording", "start_ns", "end_ns", "run_ns", "size", "tracks", "origin"):
-        if getattr(row, name) != getattr(found, name):
-            return f"{name} is {getattr(found, name)!r}, not {getattr(row, name)!r}"
-    for index, (one, other) in enumerate(zip(row.fragments, found.fragments, strict=False)):
-        if replace(one, motion=0) != other:
-            return f"fragment {index} is {other}, not {one}"
-    if len(row.fragments) != len(found.fragments):
-        return f"it has {len(found.fragments)} fragments, not {len(row.fragments)}"
-    return "" if row.closed else "it was not closed"
-
-
-def _with_motion(found: Segment, row: Segment) -> Segment:
-    """Keep what only the row knows of fragments that are the same."""
-    motion = {(each.offset, each.size): each.motion for each in row.fragments}
-    fragments = tuple(replace(each, motion=motion.get((each.offset, each.size), 0)) for each in found.fragments)
-    return replace(found, fragments=fragments)

@@ -169,10 +169,11 @@ async def test_rows_without_files_and_files_that_are_none(
     file.close()
     report = await fsck.check(repair=True)
     assert report.findings == [
-        Finding(What.UNREADABLE, "disk", "R/2026-11-18/77.mp4", report.findings[0].detail),
         Finding(What.MISSING, "disk", "R/2026-11-18/00.mp4", "", repaired=True),
+        Finding(What.UNREADABLE, "disk", "R/2026-11-18/77.mp4", report.findings[1].detail),
     ]
-    assert "no MP4" in report.findings[0].detail
+    assert "no MP4" in report.findings[1].detail
+    assert (report.wrong, report.mended) == (1, 1)
     assert not report.clean
     assert [row.name for row in await rows(database)] == ["R/2026-11-18/01.mp4"]
     assert (await fsck.check(writing=frozenset({"R/2026-11-18/77.mp4"}))).clean

@@ -270,10 +270,10 @@ async def test_a_long_backlog_is_deleted_in_parts() -> None:
 
 async def test_a_year_of_sixteen_cameras() -> None:
     chance = random.Random(1)
-    disks = Disks({"one": 200 * GB, "two": 300 * GB}, {"two": 250 * GB})
+    disks = Disks({"one": 60 * GB, "two": 90 * GB}, {"two": 70 * GB})
     own = {
         f"cam{index}": Retention(
-            chance.choice([None, 7, 30, 360]), chance.choice([None, 20 * GB]), chance.choice([0, 2])
+            chance.choice([None, 7, 30, 360]), chance.choice([None, 5 * GB]), chance.choice([0, 2])
         )
         for index in range(16)
     }
@@ -281,14 +281,19 @@ async def test_a_year_of_sixteen_cameras() -> None:
     ruled = rules(own, Retention(max_days=200), *holds)
     clock = FakeClock(BEGIN)
     sweeper = sweeping(disks, ruled, clock)
-    lost = 0
+    lost, full, whys = 0, 0, Counter[Why]()
     for day in range(365):
         for name in own:
-            lost += disks.write(name, clock.utc_ns(), chance.randint(50, 200) * GB // 1000, DAY) is None
-        await clock.advance(24 * 3600)
+            size = chance.randint(50, 200) * GB // 1000
+            if disks.write(name, clock.utc_ns(), size, DAY) is None:
+                full += 1
+                assert await sweeper.make_room(max(disks.rooms(), key=lambda room: room.left).volume.id)
+                lost += disks.write(name, clock.utc_ns(), size, DAY) is None
+            await clock.advance(24 * 3600 / len(own))
         before = len(disks.deleted)
         plan = await sweeper.sweep()
         now = clock.utc_ns()
+        whys.update(deletion.why for deletion in plan.deletions)
         for deletion in plan.deletions:
             assert not ruled.held(deletion.segment)
             assert deletion.why is Why.ROOM_IN_SPITE or not ruled.young(deletion.segment, now)
@@ -298,7 +303,15 @@ async def test_a_year_of_sixteen_cameras() -> None:
         if day % 10 == 0:
             late = [each for kept in disks.segments.values() for each in kept.values() if ruled.expired(each, now)]
             assert all(ruled.held(segment) for segment in late)
+            for storage in disks.capacities:
+                gone = [each.segment for each in plan.deletions if each.why is Why.ROOM]
+                left = [each for kept in disks.segments.values() for each in kept.values() if each.storage == storage]
+                free = [each.start_ns for each in left if not ruled.held(each) and not ruled.young(each, now)]
+                assert all(each.start_ns <= min(free, default=now) for each in gone if each.storage == storage)
     assert lost == 0
+    assert full > 100
+    assert whys.keys() == {Why.AGE, Why.RECORDING_SIZE, Why.ROOM}
     kept = {name for name, segments in disks.segments.items() if any(map(ruled.held, segments.values()))}
     assert kept == {"cam0", "cam5"}
+    assert not any(map(ruled.held, disks.deleted))
     assert sum(room.left for room in disks.rooms()) >= LEAST_HEADROOM
