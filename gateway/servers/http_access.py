@@ -49,7 +49,8 @@ class HttpAccess:
 
 
 def _refuse(challenges: tuple[str, ...]) -> web.Response:
+    """Return the challenge. FFmpeg reads only the last one, and knows nothing but MD5."""
     headers: CIMultiDict[str] = CIMultiDict()
-    for challenge in challenges:
+    for challenge in (*challenges, *(challenges[:1] if len(challenges) > 1 else ())):
         headers.add("WWW-Authenticate", challenge)
     return web.Response(status=401, headers=headers, text="credentials are needed\n")
