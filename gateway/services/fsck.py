@@ -5,26 +5,25 @@ Three depths: 1 compares names and sizes, 2 reads the structure of every file, 3
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby, islice
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from gateway.domain.errors import GatewayError
-from gateway.domain.recording import Extent, Segment, Span
+from gateway.domain.recording import Segment, Span
 from gateway.domain.storage import StorageState, StoredObject
 from gateway.sdk.storage import StorageBackend
 from gateway.services.archive import LATEST_NS
-from gateway.services.fsck_files import CheckSamples, OpenScan, SegmentFiles, with_motion
+from gateway.services.fsck_files import CheckSamples, OpenScan, SegmentFiles
 from gateway.services.fsck_report import Finding, Report, What
+from gateway.services.fsck_rows import Catalogue, Rows
 
 __all__ = ["Finding", "Fsck", "Report", "What"]
 
 _PAGE = 500
-_DAY_NS = 86_400 * 1_000_000_000
 _OVERLAP_NS = 1_000_000_000
 """Sound may reach a little into the next segment."""
 
@@ -32,29 +31,12 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
-class Catalogue(Protocol):
-    """The index of segments."""
+@runtime_checkable
+class Ordered(Protocol):
+    """What a backend may be able to, so that `recover` finds files that a crash kept from the catalogue."""
 
-    async def add_all(self, segments: Sequence[Segment]) -> None:
-        """Keep segments, each in place of what was known of it."""
-        ...
-
-    async def remove(self, segments: Sequence[Segment]) -> None:
-        """Forget segments."""
-        ...
-
-    async def segments(
-        self, recording: str, span: Span, *, descending: bool = False, limit: int = 100
-    ) -> list[Segment]:
-        """Return closed segments that overlap a span, in order of their starts."""
-        ...
-
-    async def open_segments(self) -> list[Segment]:
-        """Return the segments that are not closed."""
-        ...
-
-    async def extents(self) -> dict[str, Extent]:
-        """Return what every recording holds."""
+    def objects_after(self, name: str) -> Iterator[StoredObject]:
+        """Yield the objects of the same recording whose names come after one, in order."""
         ...
 
 
@@ -81,10 +63,13 @@ class Fsck:
         scan: OpenScan,
         check_samples: CheckSamples,
         disk: Executor,
-        busy: Callable[[str, str], bool] = lambda *_: False,
+        busy: Callable[[str, str], bool] | None = None,
     ) -> None:
-        """`busy` tells of a storage and a name whether that file is being written; it is then left alone."""
-        self._catalogue = catalogue
+        """`busy` tells of a storage and a name whether that file is being written; it is then left alone.
+
+        Without it, only what the catalogue knows of is recovered.
+        """
+        self._rows = Rows(catalogue)
         self._backends = backends
         self._files = SegmentFiles(scan, check_samples)
         self._disk = disk
@@ -96,7 +81,7 @@ class Fsck:
         `writing` tells which are being written now. Those of a storage that is away stay as they are.
         """
         count = 0
-        for segment in await self._catalogue.open_segments():
+        for segment in await self._rows.open_segments():
             backend = self._backends.get(segment.storage)
             if writing(segment) or backend is None or not await self._is_there(backend):
                 continue
@@ -106,8 +91,22 @@ class Fsck:
                 _log.error("%s on storage %s can't be recovered: %s", segment.name, segment.storage, error)
                 continue
             count += 1
-            await self._replace(segment, found)
-        return count
+            await self._rows.replace(segment, found)
+        return count + await self._recover_unknown()
+
+    async def _recover_unknown(self) -> int:
+        """Take in what was written last, and is not in the catalogue, because it was not told in time."""
+        check = _Check(1, repair=True, writing=frozenset(), progress=lambda _: None, report=Report(), open={})
+        for backend in self._backends.values():
+            if self._busy is None or not isinstance(backend, Ordered) or not await self._is_there(backend):
+                continue
+            for recording in await self._rows.recordings():
+                last = await self._rows.last(recording)
+                after = await self._in_thread(partial(_after, backend, last.name)) if last else []
+                for stored in after:
+                    if not self._left_alone(check, backend.volume, stored.name):
+                        await self._check_file(check, backend, stored, None)
+        return check.report.mended
 
     async def check(
         self,
@@ -121,7 +120,7 @@ class Fsck:
 
         `progress` is told the count of files so far. Can run for hours beside a recorder.
         """
-        left_open = {(row.storage, row.name): row for row in await self._catalogue.open_segments()}
+        left_open = {(row.storage, row.name): row for row in await self._rows.open_segments()}
         check = _Check(depth, repair, writing, progress, Report(), left_open)
         there = [backend for backend in self._backends.values() if await self._is_there(backend, check.report)]
         await self._check_rows(check, there)
@@ -135,9 +134,9 @@ class Fsck:
         storages = {backend.volume for backend in there}
         unknown: set[str] = set()
         await self._check_presence(check, [row for row in check.open.values() if row.storage in storages])
-        for recording in sorted(await self._catalogue.extents()):
+        for recording in await self._rows.recordings():
             end_ns = 0
-            async for rows in self._rows(recording, Span(0, LATEST_NS)):
+            async for rows in self._rows.pages(recording, Span(0, LATEST_NS)):
                 unknown |= {row.storage for row in rows} - self._backends.keys()
                 await self._check_presence(check, [row for row in rows if row.storage in storages])
                 for row in rows:
@@ -150,11 +149,11 @@ class Fsck:
     async def _check_presence(self, check: _Check, rows: Sequence[Segment]) -> None:
         rows = [row for row in rows if not self._left_alone(check, row.storage, row.name)]
         for row in await self._in_thread(partial(self._absent, rows)):
-            known = await self._known(row)
+            known = await self._rows.known(row)
             if known is None or known.name != row.name:
                 continue  # retention deleted it meanwhile
             if check.repair:
-                await self._catalogue.remove([row])
+                await self._rows.remove([row])
             check.report.add(Finding(What.MISSING, row.storage, row.name, repaired=check.repair))
 
     def _absent(self, rows: Sequence[Segment]) -> list[Segment]:
@@ -184,37 +183,39 @@ class Fsck:
         self, check: _Check, backend: StorageBackend, folder: str, objects: Iterator[StoredObject]
     ) -> None:
         rows = {name: row for (storage, name), row in check.open.items() if storage == backend.volume}
-        rows |= await self._rows_of(backend.volume, folder)
+        rows |= await self._rows.of_folder(backend.volume, folder)
         for stored in objects:
             if self._left_alone(check, backend.volume, stored.name):
                 continue
             check.report.files += 1
             check.report.bytes += stored.size
             check.progress(check.report.files)
-            finding = await self._check_file(check, backend, stored, rows.get(stored.name))
-            if finding is not None:
-                check.report.add(finding)
+            await self._check_file(check, backend, stored, rows.get(stored.name))
 
     async def _check_file(
         self, check: _Check, backend: StorageBackend, stored: StoredObject, row: Segment | None
-    ) -> Finding | None:
-        """Look at a file, and repair it; returns what was wrong."""
+    ) -> None:
+        """Look at a file, and repair it."""
         finding, found = await self._in_thread(partial(self._files.look, backend, stored, row, check.depth))
         if finding is not None and row is None:
-            known = await self._known(found) if found else await self._open(backend.volume, stored.name)
+            known = await (self._rows.known(found) if found else self._rows.opened(backend.volume, stored.name))
             if known is not None and (known.storage, known.name) != (backend.volume, stored.name):
-                return Finding(What.TWIN, backend.volume, stored.name, f"{known.name} on storage {known.storage}")
+                detail = f"{known.name} on storage {known.storage}"
+                check.report.add(Finding(What.TWIN, backend.volume, stored.name, detail))
+                return
             if known is not None and not known.closed:
-                return None  # it was begun meanwhile
+                return  # it was begun meanwhile
             if known is not None:
                 row = known
                 finding, found = await self._in_thread(partial(self._files.look, backend, stored, row, check.depth))
-        if finding is None or not check.repair or self._left_alone(check, backend.volume, stored.name):
-            return finding
-        try:
-            return replace(finding, repaired=await self._repair(finding.what, backend, stored, row, found))
-        except OSError as error:
-            return replace(finding, detail=f"{finding.detail}; it can't be repaired: {error}")
+        if finding is None:
+            return
+        if check.repair and not self._left_alone(check, backend.volume, stored.name):
+            try:
+                finding = replace(finding, repaired=await self._repair(finding.what, backend, stored, row, found))
+            except OSError as error:
+                finding = replace(finding, detail=f"{finding.detail}; it can't be repaired: {error}")
+        check.report.add(finding)
 
     async def _repair(
         self, what: What, backend: StorageBackend, stored: StoredObject, row: Segment | None, found: Segment | None
@@ -224,67 +225,19 @@ class Fsck:
             return False
         if what is What.DAMAGED:
             if found is not None and (row is None or not row.closed):
-                await self._replace(row, found)
+                await self._rows.replace(row, found)
             return False
         if what is What.EMPTY:
             await self._in_thread(lambda: backend.delete(stored.name))
         elif what is What.TORN and found is not None:
             await self._in_thread(lambda: backend.truncate(stored.name, found.size))
-        await self._replace(row, found)
+        await self._rows.replace(row, found)
         return True
 
     # What both need
 
-    async def _replace(self, row: Segment | None, found: Segment | None) -> None:
-        """Put what a file says in the place of its row."""
-        if row is not None and (found is None or (found.recording, found.start_ns) != (row.recording, row.start_ns)):
-            await self._catalogue.remove([row])
-        if found is not None:
-            await self._catalogue.add_all([found if row is None else with_motion(found, row)])
-
-    async def _rows(self, recording: str, span: Span) -> AsyncIterator[list[Segment]]:
-        """Yield the closed segments that begin in a span, in order, in pages."""
-        cursor = span.start_ns
-        while True:
-            page = await self._catalogue.segments(recording, Span(cursor, span.end_ns), limit=_PAGE)
-            yield [segment for segment in page if segment.start_ns >= cursor]
-            if len(page) < _PAGE:
-                return
-            cursor = max(cursor, page[-1].start_ns) + 1
-
-    async def _rows_of(self, storage: str, folder: str) -> dict[str, Segment]:
-        """Return the rows of a folder's files by name; of one that is not named by recording and day, none."""
-        recording, _, day = folder.rpartition("/")
-        try:
-            midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        except ValueError:
-            return {}
-        start_ns = int(midnight.timestamp()) * 1_000_000_000
-        pages = self._rows(recording, Span(start_ns, start_ns + _DAY_NS))
-        return {row.name: row async for rows in pages for row in rows if row.storage == storage}
-
-    async def _known(self, segment: Segment) -> Segment | None:
-        """Return the present row of the same recording and start."""
-        for row in await self._catalogue.segments(
-            segment.recording, Span(segment.start_ns, segment.start_ns + 1), limit=_PAGE
-        ):
-            if row.start_ns == segment.start_ns:
-                return row
-        return next(
-            (
-                row
-                for row in await self._catalogue.open_segments()
-                if (row.recording, row.start_ns) == (segment.recording, segment.start_ns)
-            ),
-            None,
-        )
-
-    async def _open(self, storage: str, name: str) -> Segment | None:
-        rows = await self._catalogue.open_segments()
-        return next((row for row in rows if (row.storage, row.name) == (storage, name)), None)
-
     def _left_alone(self, check: _Check, storage: str, name: str) -> bool:
-        return name in check.writing or self._busy(storage, name)
+        return name in check.writing or (self._busy is not None and self._busy(storage, name))
 
     async def _is_there(self, backend: StorageBackend, report: Report | None = None) -> bool:
         status = await self._in_thread(backend.status)
@@ -294,3 +247,7 @@ class Fsck:
 
     async def _in_thread(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)
+
+
+def _after(backend: Ordered, name: str) -> list[StoredObject]:
+    return list(islice(backend.objects_after(name), _PAGE))

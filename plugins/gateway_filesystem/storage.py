@@ -127,6 +127,19 @@ class FilesystemStorage(StorageBackend):
         with self._root() as root:
             yield from _walk(root, ())
 
+    def objects_after(self, name: str) -> Iterator[StoredObject]:
+        """Yield the files of the same recording whose names come after one, in order."""
+        recording = _parts(name)[0]
+        with self._root() as root:
+            try:
+                folder = _open_folder(root, [recording])
+            except FileNotFoundError:
+                return
+            try:
+                yield from _walk(folder, (recording,), name)
+            finally:
+                os.close(folder)
+
     @property
     def _name(self) -> str:
         return repr(str(self._path))
@@ -208,30 +221,34 @@ def _open_folder(root: int, parts: Sequence[str], *, make: bool = False) -> int:
     return current
 
 
-def _walk(folder: int, above: tuple[str, ...]) -> Iterator[StoredObject]:
+def _walk(folder: int, above: tuple[str, ...], after: str = "") -> Iterator[StoredObject]:
+    """Yield the files below a directory that stands below others, in order; only names after one, if that is given."""
     level = len(above)
     with os.scandir(folder) as listing:
-        entries = sorted(
-            (entry for entry in listing if _PARTS[level].fullmatch(entry.name)), key=lambda each: each.name
-        )
-    for entry in entries:
-        parts = *above, entry.name
-        if len(parts) == len(_LEVELS):
-            if entry.is_file(follow_symlinks=False):
-                try:
-                    size = entry.stat(follow_symlinks=False).st_size
-                except FileNotFoundError:
-                    continue  # deleted since it was listed
-                yield StoredObject("/".join(parts), size)
-        elif entry.is_dir(follow_symlinks=False):
+        found = {entry.name: entry for entry in listing if _PARTS[level].fullmatch(entry.name)}
+    for name, entry in sorted(found.items()):
+        parts = *above, name
+        path = "/".join(parts)
+        if len(parts) < len(_LEVELS):
+            if path >= after[: len(path)] and entry.is_dir(follow_symlinks=False):
+                yield from _walk_below(folder, parts, after)
+        elif path > after and entry.is_file(follow_symlinks=False):
             try:
-                inner = os.open(entry.name, _DIRECTORY, dir_fd=folder)
+                size = entry.stat(follow_symlinks=False).st_size
             except FileNotFoundError:
-                continue
-            try:
-                yield from _walk(inner, parts)
-            finally:
-                os.close(inner)
+                continue  # deleted since it was listed
+            yield StoredObject(path, size)
+
+
+def _walk_below(folder: int, parts: tuple[str, ...], after: str) -> Iterator[StoredObject]:
+    try:
+        inner = os.open(parts[-1], _DIRECTORY, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    try:
+        yield from _walk(inner, parts, after)
+    finally:
+        os.close(inner)
 
 
 def _files(root: int) -> Iterator[str]:

@@ -125,6 +125,14 @@ def test_links_lead_nowhere(disk: FilesystemStorage, tmp_path: Path) -> None:
     assert (tmp_path / "outside/2026-11-22/08.mp4").exists()
 
 
+def test_what_was_written_last_is_found_without_a_walk_through_everything(disk: FilesystemStorage) -> None:
+    names = [f"R/2026-11-{day}/{hour}-00.mp4" for day in (21, 22, 23) for hour in ("07", "08", "09")]
+    for name in [*names, "Q/2026-11-23/00-00.mp4", "S/2026-11-23/00-00.mp4"]:
+        disk.create(name).close()
+    assert [found.name for found in disk.objects_after(names[4])] == names[5:]
+    assert list(disk.objects_after("T/2026-11-23/00-00.mp4")) == list(disk.objects_after(names[8])) == []
+
+
 def test_a_short_write_is_finished_and_a_failing_one_raises(
     disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -281,6 +281,31 @@ async def test_a_file_that_was_moved_to_another_storage_is_found_there(
     assert len(await rows(database)) == 1
 
 
+async def test_a_file_that_the_catalogue_was_not_told_of_in_time_is_taken_in(
+    disk: FilesystemStorage, database: Database
+) -> None:
+    """Nor is what is being written touched, or what is older."""
+    told = record(disk, 3)
+    database.catalogue.add(told)
+    record(disk, 2)
+    untold, empty, growing = (record(disk, minute, closed=False) for minute in (4, 5, 6))
+    for segment in (untold, empty, growing):
+        disk.truncate(segment.name, segment.fragments[0 if segment is empty else 1].offset + 5)
+    with ThreadPoolExecutor(1) as pool:
+        fsck = Fsck(
+            database.catalogue, {"disk": disk}, Scanner, check_samples, pool, lambda _, name: name == growing.name
+        )
+        assert await fsck.recover() == 2
+    assert [(row.name, len(row.fragments)) for row in await rows(database)] == [(told.name, 3), (untold.name, 1)]
+    assert [found.name for found in disk.objects()] == [
+        "R/2026-11-18/02.mp4",
+        told.name,
+        untold.name,
+        growing.name,
+    ]
+    assert [found.size for found in disk.objects()][3] == growing.fragments[1].offset + 5
+
+
 @pytest.mark.parametrize("rest", [0, 1, 1000, 20_000])
 async def test_a_power_cut_costs_what_was_not_synced(database: Database, rest: int) -> None:
     """At most the open fragment, whatever part of it happened to reach the disk."""
