@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 HTTP_PORT, RTSP_PORT = 8080, 8554
 HTTPS_PORT, RTSPS_PORT = 8443, 8322
 USER, PASSWORD = "admin", "e2e-Pass.1"
+FILM_PASSWORD = "film-Pass.1"
+ENVIRONMENT = {**os.environ, "GATEWAY_ADMIN_PASSWORD": PASSWORD, "FILM_PASSWORD": FILM_PASSWORD}
 
 CONFIGURATION = f"""
 [gateway]
@@ -74,6 +77,11 @@ password = {{ env = "FILM_PASSWORD" }}
 id = "pattern"
 name = "Simulated"
 driver = "testpattern"
+
+[[storage]]
+id = "disk"
+[storage.settings]
+path = "archive"
 """
 
 
@@ -86,9 +94,15 @@ class Gateway:
     folder: Path
     """Where `gateway.toml` and the directory `data` are."""
 
+    process: "subprocess.Popen[str]" = field(repr=False)
+
     def stream(self, camera: str, profile: str = "main", *, port: int = RTSP_PORT, scheme: str = "rtsp") -> str:
         """Return a stream's address with credentials."""
         return f"{scheme}://{USER}:{PASSWORD}@{HOUSE}:{port}/live/{camera}/{profile}"
+
+    def command(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the program on its configuration and data."""
+        return command(self.folder, *arguments)
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +132,7 @@ def film_camera(network: Network) -> Iterator[FilmCamera]:
 
 def start_film_camera(network: Network, port: int) -> FilmCamera:
     films = (f"main={FILMS / 'bigbuckbunny.mp4'}", f"sub={FILMS / 'bikes.mp4'}")
-    command = (SYSTEM_PYTHON, PEERS / "film_camera.py", LAN, port, "film", "film-Pass.1", *films)
+    command = (SYSTEM_PYTHON, PEERS / "film_camera.py", LAN, port, "film", FILM_PASSWORD, *films)
     process = network.lan.start(*command)
     read_json_line(process)
     return FilmCamera(process)
@@ -145,18 +159,26 @@ def ipycam(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def gateway(
     network: Network, film_camera: FilmCamera, ipycam: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
-    """The installed program with three cameras; at the end it must stop by itself, in time and without complaint."""
+    """The installed program with four cameras, which it records."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "gateway.toml").write_text(CONFIGURATION)
     write_certificate(folder / "certificate.pem", folder / "key.pem")
-    environment = {**os.environ, "GATEWAY_ADMIN_PASSWORD": PASSWORD, "FILM_PASSWORD": "film-Pass.1"}
+    done = command(folder, "storage", "format", "disk", "--confirm", "disk")
+    assert (done.returncode, done.stdout) == (0, "storage disk is formatted and ready\n"), done.stderr
+    with running(network, folder) as gateway:
+        yield gateway
+
+
+@contextmanager
+def running(network: Network, folder: Path) -> Iterator[Gateway]:
+    """Run the installed program; at the end it must stop by itself, in time and without complaint."""
     log = folder / "log"
     with log.open("w") as errors:
-        command = network.house(GATEWAY, "run", folder / "gateway.toml", "--json", "--data", folder / "data")
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+        program = network.house(GATEWAY, "run", folder / "gateway.toml", "--json", "--data", folder / "data")
+        process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=errors, text=True, env=ENVIRONMENT)
         try:
             report = read_json_line(process)
-            yield Gateway(report, network.lan, folder)
+            yield Gateway(report, network.lan, folder, process)
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=10)
         except BaseException:
@@ -171,7 +193,14 @@ def gateway(
     )
     assert "Traceback" not in told, told
     assert PASSWORD not in told, "a password stands in the log"
-    assert "film-Pass.1" not in told, "a camera's password stands in the log"
+    assert FILM_PASSWORD not in told, "a camera's password stands in the log"
+
+
+def command(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the installed program on the configuration and data in a folder."""
+    options = ("--config", folder / "gateway.toml", "--data", folder / "data")
+    whole = tuple(map(str, (GATEWAY, *arguments, *options)))
+    return subprocess.run(whole, check=False, capture_output=True, text=True, env=ENVIRONMENT, timeout=30)
 
 
 @pytest.fixture(scope="session")

@@ -121,6 +121,7 @@ def test_a_prober_finds_the_gateway(gateway: Gateway) -> None:
         assert {"Device", "NetworkVideoTransmitter"} <= set(service["types"])
         scopes = " ".join(service["scopes"])
         assert "onvif://www.onvif.org/Profile/Streaming" in scopes
+        assert "onvif://www.onvif.org/Profile/G" in scopes
         assert "onvif://www.onvif.org/name/House" in scopes
         assert HOUSE_6 not in service["xaddrs"][0]
 

@@ -2,7 +2,8 @@
 
 Run with the Python of an environment that has onvif-zeep-async and onvif-parsers:
 home_assistant_events.py HOST PORT USER PASSWORD OWN-ADDRESS. Prints the first states as one JSON line, and another one
-when the next event has come both ways: {"pulled": [[topic, operation, source, value], …], "sent": […], "entities": …}.
+when the next event about a camera's signal has come both ways:
+{"pulled": [[topic, operation, source, value], …], "sent": […], "entities": …}.
 """
 
 # ruff: noqa: T201 - it prints what it found
@@ -23,6 +24,7 @@ from onvif_parsers.errors import UnknownTopicError
 SOURCE = Path(onvif.__file__).parent / "wsdl"
 SUBSCRIPTION_TIME = dt.timedelta(minutes=10)
 WAIT = 30
+SIGNAL = "VideoSource/SignalLoss"
 
 
 class Webhook:
@@ -72,11 +74,13 @@ async def main(host: str, port: str, user: str, password: str, own: str) -> None
 
 
 async def tell(pulling: Any, sending: Any, webhook: Webhook, camera: ONVIFCamera) -> None:
-    """Print what comes next."""
+    """Print what comes next, until there is news of a camera's signal."""
     request = {"MessageLimit": 100, "Timeout": dt.timedelta(seconds=WAIT)}
-    pulled = (await pulling.get_service().PullMessages(request)).NotificationMessage
+    pulled: list[Any] = []
+    sent: list[Any] = []
     async with asyncio.timeout(WAIT):
-        sent = sending.process(await webhook.bodies.get()).NotificationMessage
+        while not any(SIGNAL in message.Topic._value_1 for message in pulled):
+            pulled += (await pulling.get_service().PullMessages(request)).NotificationMessage
         while len(sent) < len(pulled):
             sent += sending.process(await webhook.bodies.get()).NotificationMessage
     found = {"pulled": [plain(message) for message in pulled], "sent": [plain(message) for message in sent]}

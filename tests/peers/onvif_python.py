@@ -28,35 +28,47 @@ SERVICES = {
     "media": ("http://www.onvif.org/ver10/media/wsdl", "media"),
     "media2": ("http://www.onvif.org/ver20/media/wsdl", "media2"),
     "deviceio": ("http://www.onvif.org/ver10/deviceIO/wsdl", "deviceio"),
+    **{
+        name: (f"http://www.onvif.org/ver10/{name}/wsdl", name)
+        for name in ("recording", "search", "replay", "receiver")
+    },
 }
 # Reads first, then what makes, changes and removes; what would stop a device comes last.
-ORDER = ("Get", "Create", "Add", "Set", "Start", "Send", "Stop", "Load", "Scan", "Play", "Remove", "Delete")
+VERBS = "Get|Create|Add|Configure|Set|Start|Send|Stop|Load|Scan|Play|Remove|Delete"
+ORDER = VERBS.split("|")
+FINAL = ("DeleteRecording", "EndSearch")
+"""What takes away what the others of its service work on."""
+
 LAST = ("RestoreSystem", "StartSystemRestore", "StartFirmwareUpgrade", "SetSystemFactoryDefault", "SystemReboot")
-FIRST = re.compile(r"GetProfiles|Get(?!Compatible)\w+(Configurations|Sources|Outputs|Interfaces|Protocols)")
+FIRST = re.compile(
+    r"GetProfiles|Get(?!Compatible)\w+(Configurations|Sources|Outputs|Interfaces|Protocols)"
+    r"|GetRecordings|GetRecordingJobs|GetRecordingSummary|GetReceivers|CreateReceiver|Find(Recordings|Events)"
+)
 RESTART_SECONDS = 20
 KIND = re.compile("VideoSource|VideoEncoder|AudioSource|AudioEncoder|AudioOutput|AudioDecoder|Metadata|Analytics|PTZ")
 NOBODY = "no-such-token"
+TOKENS = ("token", "Token", "RecordingToken", "JobToken")
 
 
 class Session:
     """One service under test, and what was learnt of the device so far."""
 
-    def __init__(self, name: str, service: Any, device: Any) -> None:
+    def __init__(self, name: str, service: Any, others: "dict[str, Session]") -> None:
         self.name = name
         self.service = service
-        self.device = device
+        self.others = others
+        """All sessions by their names."""
         self.results: dict[str, dict[str, str]] = {}
         self.found: dict[str, list[Any]] = {}
-        self.made = NOBODY
-        """Token of the profile that this session created."""
+        """What operations answered: those that read, that search, and that make something."""
 
     def operations(self) -> list[str]:
         names = [name for name, _ in inspect.getmembers(type(self.service), inspect.isfunction) if name[0].isupper()]
 
-        def place(name: str) -> tuple[bool, int, str]:
+        def place(name: str) -> tuple[bool, bool, int, str]:
             # The lists come before what asks for one of their entries.
             verb = next((index for index, verb in enumerate(ORDER) if name.startswith(verb)), len(ORDER))
-            return (FIRST.fullmatch(name) is None, verb, name)
+            return (FIRST.fullmatch(name) is None, name in FINAL, verb, name)
 
         return sorted((name for name in names if name not in LAST), key=place)
 
@@ -76,10 +88,8 @@ class Session:
             self.results[operation] = explain(error)
             return
         self.results[operation] = {"outcome": "ok"}
-        if operation.startswith("Get"):
+        if operation.startswith(("Get", "Find", "Create")):
             self.found[operation] = answer if isinstance(answer, list) else [answer]
-        if operation == "CreateProfile":
-            self.made = answer if isinstance(answer, str) else answer.token
 
     def arguments(self, operation: str, parameters: list[str]) -> dict[str, Any]:
         special = SPECIAL.get(operation)
@@ -122,14 +132,39 @@ class Session:
         """Reads look at the first profile; what changes one changes the one made for it."""
         if operation.startswith(("Get", "Start", "Stop", "SetSync")):
             return self.first("GetProfiles")
-        return self.made
+        return self.first("CreateProfile")
+
+    def recording(self, operation: str) -> str:
+        """Reads look at the first recording; what changes one changes the one made for it."""
+        if operation.startswith("Get"):
+            return self.others["recording"].first("GetRecordings")
+        return self.first("CreateRecording")
+
+    def job(self, operation: str) -> str:
+        return self.first("GetRecordingJobs" if operation.startswith("Get") else "CreateRecordingJob")
+
+    def job_configuration(self, mode: str) -> dict[str, Any]:
+        """A job for the recording made here, with the source of the first job there is."""
+        source = self.found["GetRecordingJobs"][0].JobConfiguration.Source[0].SourceToken
+        return {
+            "RecordingToken": self.first("CreateRecording"),
+            "Mode": mode,
+            "Priority": 1,
+            "Source": [{"SourceToken": {"Type": source.Type, "Token": source.Token}}],
+        }
+
+    def recorded(self) -> Any:
+        """What the archive holds: the answer to GetRecordingSummary."""
+        return self.found["GetRecordingSummary"][0]
 
     def first(self, operation: str) -> str:
         found = self.found.get(operation) or [None]
         entry = found[0]
         if entry is None:
             return NOBODY
-        return entry if isinstance(entry, str) else entry.token
+        if isinstance(entry, str):
+            return entry
+        return next(str(getattr(entry, name)) for name in TOKENS if hasattr(entry, name))
 
 
 def explain(error: Exception) -> dict[str, str]:
@@ -164,6 +199,18 @@ MASK = {
 }
 RELAY = {"Mode": "Bistable", "DelayTime": dt.timedelta(seconds=1), "IdleState": "closed"}
 USER = {"Username": "guard", "Password": "Night-shift.1", "UserLevel": "User"}
+MINUTE = dt.timedelta(minutes=1)
+RECORDING = {
+    "Source": {"SourceId": "urn:test", "Name": "test", "Location": "", "Description": "", "Address": "urn:test"},
+    "Content": "a test",
+    "MaximumRetentionTime": dt.timedelta(days=1),
+}
+RECEIVER = {
+    "Mode": "NeverConnect",
+    "MediaUri": "rtsp://127.0.0.1:9/test",
+    "StreamSetup": {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}},
+}
+RESULTS = {"MinResults": 1, "MaxResults": 100, "WaitTime": dt.timedelta(seconds=5)}
 VALUES: dict[str, Any] = {
     "AuxiliaryCommand": "tt:Wiper|Off",
     "CACertificate": [],
@@ -184,6 +231,9 @@ VALUES: dict[str, Any] = {
     "Protocol": "RTSP",
     "ScopeItem": ["onvif://www.onvif.org/location/test"],
     "StreamSetup": {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}},
+    "RecordingConfiguration": RECORDING,
+    "TrackConfiguration": {"TrackType": "Video", "Description": "another"},
+    "TrackToken": "VIDEO001",
     "VideoSourceModeToken": NOBODY,
 }
 LEARNT: dict[str, Callable[[Session, str], Any]] = {
@@ -196,10 +246,14 @@ LEARNT: dict[str, Callable[[Session, str], Any]] = {
     "VideoOutputToken": lambda s, _: s.first("GetVideoOutputs"),
     "OSD": lambda s, operation: s.overlay(operation, "OSD", "VideoSourceConfigurationToken"),
     "Mask": lambda s, operation: s.overlay(operation, "Mask", "ConfigurationToken"),
+    "RecordingToken": Session.recording,
+    "JobToken": Session.job,
+    "JobConfiguration": lambda s, _: s.job_configuration("Idle"),
+    "ReceiverToken": lambda s, _: s.first("CreateReceiver"),
 }
 SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
     "CreateProfile": lambda s: {"Name": "gateway test"},
-    "DeleteProfile": lambda s: {("Token" if s.name == "media2" else "ProfileToken"): s.made},
+    "DeleteProfile": lambda s: {("Token" if s.name == "media2" else "ProfileToken"): s.first("CreateProfile")},
     "GetProfiles": lambda s: {"Type": ["All"]} if s.name == "media2" else {},
     "CreateUsers": lambda s: {"User": [USER]},
     "SetUser": lambda s: {"User": [{**USER, "UserLevel": "Operator"}]},
@@ -236,13 +290,39 @@ SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
     "GetOSDs": lambda s: {},
     "GetMasks": lambda s: {},
     "AddConfiguration": lambda s: {
-        "ProfileToken": s.made,
+        "ProfileToken": s.first("CreateProfile"),
         "Configuration": [
             {"Type": "VideoSource", "Token": s.first("GetVideoSourceConfigurations")},
             {"Type": "VideoEncoder", "Token": s.first("GetVideoEncoderConfigurations")},
         ],
     },
-    "RemoveConfiguration": lambda s: {"ProfileToken": s.made, "Configuration": [{"Type": "All"}]},
+    "DeleteTrack": lambda s: {
+        "RecordingToken": s.first("CreateRecording"),
+        "TrackToken": s.first("CreateTrack"),
+    },
+    "SetRecordingJobMode": lambda s: {"JobToken": s.first("CreateRecordingJob"), "Mode": "Active"},
+    "CreateReceiver": lambda s: {"Configuration": RECEIVER},
+    "ConfigureReceiver": lambda s: {"ReceiverToken": s.first("CreateReceiver"), "Configuration": RECEIVER},
+    "SetReceiverMode": lambda s: {"ReceiverToken": s.first("CreateReceiver"), "Mode": "NeverConnect"},
+    "SetReplayConfiguration": lambda s: {"Configuration": {"SessionTimeout": MINUTE}},
+    "FindRecordings": lambda s: {
+        "Scope": {"RecordingInformationFilter": 'boolean(//Track[TrackType = "Video"])'},
+        "KeepAliveTime": MINUTE,
+    },
+    "FindEvents": lambda s: {
+        "StartPoint": s.recorded().DataFrom,
+        "EndPoint": s.recorded().DataUntil,
+        "Scope": {},
+        "SearchFilter": {"_value_1": []},
+        "IncludeStartState": True,
+        "KeepAliveTime": MINUTE,
+    },
+    "GetRecordingSearchResults": lambda s: {"SearchToken": s.first("FindRecordings"), **RESULTS},
+    "GetEventSearchResults": lambda s: {"SearchToken": s.first("FindEvents"), **RESULTS},
+    "GetSearchState": lambda s: {"SearchToken": s.first("FindEvents")},
+    "EndSearch": lambda s: {"SearchToken": s.first("FindRecordings")},
+    "GetMediaAttributes": lambda s: {"Time": s.recorded().DataFrom},
+    "RemoveConfiguration": lambda s: {"ProfileToken": s.first("CreateProfile"), "Configuration": [{"Type": "All"}]},
 }
 
 
@@ -251,11 +331,10 @@ def main(host: str, port: str, user: str, password: str, mode: str, *only: str) 
     client = ONVIFClient(host, int(port), user, password, http_digest=mode == "digest", cache=CacheMode.NONE)
     device = client.devicemgmt()
     announced = {service.Namespace for service in device.GetServices(IncludeCapability=False)}
-    sessions = {
-        name: Session(name, getattr(client, accessor)(), device)
-        for name, (namespace, accessor) in SERVICES.items()
-        if namespace in announced
-    }
+    sessions: dict[str, Session] = {}
+    for name, (namespace, accessor) in SERVICES.items():
+        if namespace in announced:
+            sessions[name] = Session(name, getattr(client, accessor)(), sessions)
     for name, session in sessions.items():
         for operation in session.operations():
             if not only or f"{name}.{operation}" in only:
