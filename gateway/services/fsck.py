@@ -23,7 +23,9 @@ from gateway.services.fsck_rows import Catalogue, Rows
 
 __all__ = ["Finding", "Fsck", "Report", "What"]
 
-_PAGE = 500
+_PAGE = 2000
+"""Files that are listed at once: more than a day of a recording."""
+
 _OVERLAP_NS = 1_000_000_000
 """Sound may reach a little into the next segment."""
 
@@ -106,6 +108,7 @@ class Fsck:
                 for stored in after:
                     if not self._left_alone(check, backend.volume, stored.name):
                         await self._check_file(check, backend, stored, None)
+        await self._rows.flush()
         return check.report.mended
 
     async def check(
@@ -126,6 +129,7 @@ class Fsck:
         await self._check_rows(check, there)
         for backend in there:
             await self._check_files(check, backend)
+        await self._rows.flush()
         return check.report
 
     # Rows without files

@@ -45,6 +45,8 @@ class Rows:
         self._catalogue = catalogue
         self.open_segments = catalogue.open_segments
         self.remove = catalogue.remove
+        self._adopted: dict[tuple[str, int], Segment] = {}
+        """Segments that nothing was known of, which are yet to be written in one go."""
 
     async def recordings(self) -> list[str]:
         """Return the recordings that have closed segments."""
@@ -59,8 +61,20 @@ class Rows:
         """Put what a file says in the place of its row."""
         if row is not None and (found is None or (found.recording, found.start_ns) != (row.recording, row.start_ns)):
             await self._catalogue.remove([row])
-        if found is not None:
-            await self._catalogue.add_all([found if row is None else with_motion(found, row)])
+        if found is None:
+            return
+        if row is not None:
+            await self._catalogue.add_all([with_motion(found, row)])
+            return
+        self._adopted[found.recording, found.start_ns] = found
+        if len(self._adopted) >= _PAGE:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is yet to be written."""
+        adopted, self._adopted = self._adopted, {}
+        if adopted:
+            await self._catalogue.add_all(list(adopted.values()))
 
     async def pages(self, recording: str, span: Span) -> AsyncIterator[list[Segment]]:
         """Yield the closed segments that begin in a span, in order, in pages."""
@@ -85,6 +99,8 @@ class Rows:
 
     async def known(self, segment: Segment) -> Segment | None:
         """Return the present row of the same recording and start."""
+        if adopted := self._adopted.get((segment.recording, segment.start_ns)):
+            return adopted
         for row in await self._catalogue.segments(
             segment.recording, Span(segment.start_ns, segment.start_ns + 1), limit=_PAGE
         ):
