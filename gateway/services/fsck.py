@@ -121,6 +121,7 @@ class Fsck:
     ) -> Report:
         """Check everything; `writing` are names of files that grow right now, which are left alone.
 
+        If there are any, and `busy` is not known, torn files that the catalogue does not know are left alone too.
         `progress` is told the count of files so far. Can run for hours beside a recorder.
         """
         left_open = {(row.storage, row.name): row for row in await self._rows.open_segments()}
@@ -214,7 +215,7 @@ class Fsck:
                 finding, found = await self._in_thread(partial(self._files.look, backend, stored, row, check.depth))
         if finding is None:
             return
-        if check.repair and not self._left_alone(check, backend.volume, stored.name):
+        if check.repair and self._may_repair(check, finding, row):
             try:
                 finding = replace(finding, repaired=await self._repair(finding.what, backend, stored, row, found))
             except OSError as error:
@@ -239,6 +240,13 @@ class Fsck:
         return True
 
     # What both need
+
+    def _may_repair(self, check: _Check, finding: Finding, row: Segment | None) -> bool:
+        """Tell whether to repair a file. One that a recorder in another process may just have begun is not cut."""
+        if self._left_alone(check, finding.storage, finding.name):
+            return False
+        cuts = finding.what in {What.TORN, What.EMPTY}
+        return not (cuts and row is None and self._busy is None and check.writing)
 
     def _left_alone(self, check: _Check, storage: str, name: str) -> bool:
         return name in check.writing or (self._busy is not None and self._busy(storage, name))

@@ -262,6 +262,20 @@ async def test_what_the_recorder_does_meanwhile_is_left_alone(disk: FilesystemSt
     assert next(iter(disk.objects())).size == growing.fragments[1].offset + 5
 
 
+async def test_beside_a_recorder_that_can_t_be_asked_nothing_unknown_is_cut(
+    disk: FilesystemStorage, database: Database
+) -> None:
+    growing, unknown = record(disk, 0, closed=False), record(disk, 1, closed=False)
+    disk.truncate(unknown.name, unknown.fragments[1].offset + 5)
+    with ThreadPoolExecutor(1) as pool:
+        outside = Fsck(database.catalogue, {"disk": disk}, Scanner, check_samples, pool)
+        [finding] = (await outside.check(repair=True, writing=frozenset({growing.name}))).findings
+        assert (finding.what, finding.name, finding.repaired) == (What.TORN, unknown.name, False)
+        assert await rows(database) == []
+        assert (await outside.check(repair=True)).clean
+    assert {row.name for row in await rows(database)} == {growing.name, unknown.name}
+
+
 async def test_a_file_that_was_moved_to_another_storage_is_found_there(
     disk: FilesystemStorage, database: Database, tmp_path: Path
 ) -> None:
