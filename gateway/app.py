@@ -232,7 +232,7 @@ class Gateway:
         console = console_routes(config.gateway.name, cameras, access, listeners.rtsp_base)
         settings = HttpSettings(listeners.rtsp_base, config.http.external or "")
         around = Surroundings(
-            registry, database, identity.uuid, cameras, profiles, bus, contract, codec, clock, WEBSOCKET_URI
+            registry, database, identity.uuid, cameras, profiles, bus, contract, codec, clock, rtsp, WEBSOCKET_URI
         )
         archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)
         exports = export_routes(access, archive.movie)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from gateway.archive_store import ArchiveStore
@@ -32,14 +33,19 @@ from gateway.onvif.recording_events import RecordingEvents, tell_receivers
 from gateway.onvif.recording_sources import RecordingSources
 from gateway.onvif.replay import ReplayService
 from gateway.onvif.search import SearchService
+from gateway.protocols.mp4.reader import read_fragment, read_header
 from gateway.protocols.mp4.writer import Muxer
+from gateway.protocols.rtp.parameter_sets import from_fmtp
 from gateway.receivers import ReceiverStreams
 from gateway.registry import Registry
 from gateway.sdk.clock import Clock
 from gateway.servers.control import Command
+from gateway.servers.rtsp import RtspServer
+from gateway.servers.rtsp_replay import Replays
 from gateway.services.cameras import Cameras
 from gateway.services.eventbus import EventBus
 from gateway.services.exports import Export
+from gateway.services.playback import Format, Player
 from gateway.services.receivers import Receiver, Receivers
 from gateway.services.recorder import Recorder
 from gateway.services.recorder_ports import RecorderPorts
@@ -74,6 +80,7 @@ class Surroundings:
     contract: Contract
     codec: Codec
     clock: Clock
+    rtsp: RtspServer
     websocket: str
     """URI of RTSP over WebSocket."""
 
@@ -132,6 +139,17 @@ class Archiving:
             self.replay,
             ReceiverService(self._receivers, self._audit),
         )
+
+    def replays(self) -> Replays:
+        """Return what opens recordings for the RTSP server."""
+
+        def resolve(name: str) -> str | None:
+            found = self.recordings.resolve(unquote(name))
+            return None if found is None else found.token
+
+        form = Format(read_header, read_fragment, lambda track: from_fmtp(track.encoding, track.fmtp))
+        player = Player(self.store.archive, form)
+        return Replays(player, resolve, lambda: self.replay.session_timeout, self._with.clock)
 
     def withdraw(self) -> None:
         """Take back the states that were told, once nothing runs any more."""
@@ -352,6 +370,7 @@ class ArchiveSwitch:
         self.current = archiving
         self._task = asyncio.create_task(archiving.run(), name="archiving")
         self._task.add_done_callback(self._ended)
+        self._with.rtsp.replays = archiving.replays()
         for service in archiving.services:
             self._model.register(service)
             self._endpoint.add(service)
@@ -363,6 +382,7 @@ class ArchiveSwitch:
     async def _end(self) -> None:
         if self.current is None or self._task is None:
             return
+        self._with.rtsp.replays = None
         for service in self.current.services:
             self._model.withdraw(service)
             self._endpoint.remove(service)

@@ -171,10 +171,12 @@ def serialize(
     address: str = "0.0.0.0",  # noqa: S104 - SDP's way to leave the address to SETUP, not a socket
     range_: str = "npt=now-",
     multicast: Sequence[MulticastTarget] = (),
+    track_tokens: Sequence[str] = (),
 ) -> bytes:
     """Write the description that DESCRIBE answers; the tracks' controls are `trackID=0`, `trackID=1`, ….
 
-    `address` is the server's for unicast. With `multicast`, one target for each track, every media names its group.
+    `address` is the server's for unicast. With `multicast`, one target for each track, every media names its group;
+    with `track_tokens` every media names the track of the recording that it is (ONVIF Streaming §6.2).
     """
     family = _family(address)
     lines = [
@@ -188,6 +190,8 @@ def serialize(
     ]
     for index, track in enumerate(description.tracks):
         lines += _track_lines(index, track, multicast[index] if multicast else None)
+        if track_tokens:
+            lines.append(f"a=x-onvif-track:{_line(track_tokens[index])}")
     return ("\r\n".join(lines) + "\r\n").encode()
 
 

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_connection import Connection, Context, TunnelConnection, WebSocketConnection
 from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
+from gateway.servers.rtsp_replay import Replays
 from gateway.servers.rtsp_requests import Requests
 from gateway.servers.rtsp_sender_tcp import Tally
 from gateway.servers.rtsp_sender_udp import UdpPorts
@@ -58,6 +59,18 @@ class RtspServer:
         self._reported = (0, 0)
         self._sessions = Sessions(clock, self._options.session_timeout, self._options.max_sessions)
         self._parts: _Parts | None = None
+        self._replays: Replays | None = None
+
+    @property
+    def replays(self) -> Replays | None:
+        """What opens recordings; None while there are none."""
+        return self._replays
+
+    @replays.setter
+    def replays(self, replays: Replays | None) -> None:
+        self._replays = replays
+        if self._parts is not None:
+            self._parts.context.requests.replays = replays
 
     def start(self) -> None:
         """Open the UDP ports, where the system has any; call it on the running event loop."""
@@ -79,6 +92,7 @@ class RtspServer:
             self._multicast,
             self._clock.utc_ns,
         )
+        requests.replays = self._replays
         context = Context(loop, self._clock, self._options, requests, self._sessions, self._tally)
         openers = Openers(
             tunnel=lambda wire: self._opened(TunnelConnection(context, wire, self._closed)),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from gateway.protocols.rtsp.messages import Request, RtspError, serialize
 from gateway.protocols.rtsp.parser import InterleavedFrame, Parser
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_ports import RtspOptions
-from gateway.servers.rtsp_requests import Requests, refusal
+from gateway.servers.rtsp_requests import Answer, Requests, refusal
 from gateway.servers.rtsp_sender_tcp import Tally, TcpSender
 from gateway.servers.rtsp_session import Session, Sessions
 from gateway.servers.rtsp_wire import Wire
@@ -52,6 +52,8 @@ class Connection:
         self._touched = context.clock.monotonic()
         self._ending = ""
         self._open = True
+        self._answering: asyncio.Task[None] | None = None
+        """A request whose answer takes a look into the archive; those behind it wait."""
 
     def start(self) -> None:
         """Begin to read."""
@@ -86,6 +88,8 @@ class Connection:
         if not self._open:
             return
         self._open = False
+        if self._answering is not None:
+            self._answering.cancel()
         self._context.sessions.lost(self, f"the connection {reason}")
         self.sender.stop()
         self._context.loop.remove_reader(self._wire.fileno())
@@ -109,7 +113,11 @@ class Connection:
             return
         self._touched = self._context.clock.monotonic()
         self._parser.feed(data)
-        while self._open and not self._ending:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer what has come in whole, as long as no answer has to wait."""
+        while self._open and not self._ending and self._answering is None:
             try:
                 event = self._parser.next_event()
             except RtspError as error:
@@ -130,6 +138,24 @@ class Connection:
 
     def _answer(self, request: Request) -> None:
         answer = self._context.requests.answer(request, self)
+        if answer.later is not None:
+            self._answering = self._context.loop.create_task(self._answer_later(answer.later))
+        else:
+            self._give(answer)
+
+    async def _answer_later(self, later: Awaitable[Answer]) -> None:
+        try:
+            self._give(await later)
+        except Exception as error:  # noqa: BLE001 - this task's supervisor
+            _log.error("a replay failed", exc_info=error)
+            self.end("was refused: a replay failed")
+        finally:
+            self._answering = None
+        self._go_on()
+
+    def _give(self, answer: Answer) -> None:
+        if not self._open:
+            return
         self._send(serialize(answer.response))
         if answer.then is not None:
             answer.then()

@@ -113,6 +113,7 @@ class StreamHub:
         "_udp",
         "_video",
         "description",
+        "reporting",
         "stream",
         "users",
     )
@@ -126,6 +127,8 @@ class StreamHub:
     ) -> None:
         self.stream = stream
         self.description = description
+        self.reporting = True
+        """Whether sender reports are sent: what is replayed out of its time has no use for them."""
         self.users: set[object] = set()
         """Who needs it; the last one to leave closes it."""
         self._clock = clock
@@ -169,7 +172,7 @@ class StreamHub:
         state.octets += len(data) - _HEADERS * packets
         key = unit.keyframe and track == self._video
         report = b""
-        if not 0 <= unit.utc_ns - state.reported_ns < (self._key_interval_ns if key else REPORT_NS):
+        if self.reporting and not 0 <= unit.utc_ns - state.reported_ns < (self._key_interval_ns if key else REPORT_NS):
             report = self._report(state, unit, key=key)
         for route in self._routes[track]:
             framed = data if route.as_is and not report else route.framing.frame(unit, report)
@@ -235,6 +238,10 @@ class StreamHub:
         """Stop sending to a UDP viewer."""
         self._udp.remove(viewer)
         self._has_udp = bool(self._udp)
+
+    def sends(self, track: int, ssrc: int) -> None:
+        """Learn the SSRC of a track that is sent without reports, for its BYE."""
+        self._states[track].ssrc = ssrc
 
     def bye(self, track: int) -> bytes:
         """Return the RTCP compound that ends a track (RFC 3550 §6.6); empty when nothing was sent yet."""

@@ -83,6 +83,6 @@ class RtspOptions:
     max_connections: int = 2048
     max_connections_per_address: int = 512
     max_sessions: int = 2048
-    supported: frozenset[str] = frozenset()
+    supported: frozenset[str] = frozenset({"onvif-replay"})
     """Option tags accepted in Require (RFC 2326 §12.32)."""
     limits: Limits = field(default_factory=Limits)

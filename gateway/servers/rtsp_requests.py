@@ -1,7 +1,7 @@
 """What each RTSP method does (RFC 2326 §10)."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from socket import AF_INET, AF_INET6, AddressFamily
 from typing import Final, Protocol
@@ -15,12 +15,15 @@ from gateway.protocols.rtsp.messages import VERSION, Headers, Request, Response,
 from gateway.protocols.rtsp.transport import Lower, Transport
 from gateway.servers.rtsp_hub import Start
 from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
+from gateway.servers.rtsp_replay import PREFIX, Replay, Replays, asked_of
 from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
 from gateway.servers.rtsp_session import Carrier, Session, Sessions, group_viewer
 from gateway.services.streams import LiveStream
 
 METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER")
 _PUBLIC: Final = ("Public", ", ".join(METHODS))
+_OPENING: Final = ("DESCRIBE", "SETUP", "PLAY")
+"""Methods that look into the archive when they are about a recording."""
 
 
 class Peer(Carrier, Protocol):
@@ -46,6 +49,8 @@ class Answer:
 
     response: Response
     then: Callable[[], None] | None = None
+    later: Awaitable["Answer"] | None = None
+    """The true answer, when it takes a look into the archive; then the response means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class _Call:
     target: url.Target
     peer: Peer
     user: str
+    replay: Replay | None = None
+    """The recording that it is about, once it was opened."""
 
 
 class Requests:
@@ -76,6 +83,8 @@ class Requests:
         self._ports = ports
         self._multicast = multicast
         self._utc_ns = utc_ns
+        self.replays: Replays | None = None
+        """Opens recordings, while there are any."""
         self._methods: dict[str, Callable[[_Call], Answer]] = {
             "OPTIONS": self._options_method,
             "DESCRIBE": self._describe,
@@ -93,8 +102,15 @@ class Requests:
             answer = self._dispatch(request, peer)
         except RtspError as error:
             return Answer(refusal(replace_cseq(error, request.cseq)))
-        pairs = (("CSeq", request.cseq), *answer.response.headers)
-        return replace(answer, response=replace(answer.response, headers=Headers(pairs)))
+        if answer.later is not None:
+            return replace(answer, later=self._numbered_later(request, answer.later))
+        return _numbered(request, answer)
+
+    async def _numbered_later(self, request: Request, later: Awaitable[Answer]) -> Answer:
+        try:
+            return _numbered(request, await later)
+        except RtspError as error:
+            return Answer(refusal(replace_cseq(error, request.cseq)))
 
     def _dispatch(self, request: Request, peer: Peer) -> Answer:
         if request.version != VERSION:
@@ -114,7 +130,21 @@ class Requests:
         if unknown:
             unsupported = ("Unsupported", ", ".join(unknown))
             raise RtspError(551, f"option {unknown[0]!r} is not supported", headers=[unsupported])
-        return method(_Call(request, url.parse(request.uri), peer, user))
+        call = _Call(request, url.parse(request.uri), peer, user)
+        if call.target.path.startswith(PREFIX) and request.method in _OPENING:
+            return Answer(Response(200), later=self._replay(call))
+        return method(call)
+
+    async def _replay(self, call: _Call) -> Answer:
+        """Answer a request about a recording: the same as about a live stream, once the recording was opened."""
+        if self.replays is None:
+            raise RtspError(404, "nothing is recorded here")
+        if call.request.method == "PLAY":
+            return await self._play_replay(call)
+        identifier = call.request.headers.get("Session")
+        if call.request.method == "SETUP" and identifier:
+            return self._setup(call)
+        return self._methods[call.request.method](replace(call, replay=await self.replays.open(call.target.path)))
 
     def _admit(self, request: Request, peer: Peer) -> str:
         authorization = request.headers.get("Authorization") or None
@@ -142,18 +172,26 @@ class Requests:
         accepted = [kind.partition(";")[0].strip().lower() for kind in call.request.headers.tokens("Accept")]
         if accepted and not {"application/sdp", "application/*", "*/*"}.intersection(accepted):
             raise RtspError(406, f"none of {', '.join(accepted)[:80]!r} can describe a stream; application/sdp can")
-        _, description = self._stream(call.target.path)
+        _, description = self._opened(call)
         asked = "multicast" in call.target.query.lower()
         groups = self._groups(call.target.path, len(description.tracks)) if asked else ()
+        opened = None if call.replay is None else call.replay.opened
         body = sdp.serialize(
             description,
             session_name=call.target.path,
             session_id=zlib.crc32(call.target.path.encode()),
             version=1,
             multicast=groups,
+            range_=str(ranges.ClockRange(opened.span.start_ns, opened.span.end_ns)) if opened else "npt=now-",
+            track_tokens=opened.tokens if opened else (),
         )
         answer = _ok(("Content-Type", "application/sdp"), ("Content-Base", f"{call.target.base}/"))
         return replace(answer, response=replace(answer.response, body=body))
+
+    def _opened(self, call: _Call) -> tuple[LiveStream, StreamDescription]:
+        if call.replay is not None:
+            return call.replay.stream, call.replay.opened.description
+        return self._stream(call.target.path)
 
     def _stream(self, path: str) -> tuple[LiveStream, StreamDescription]:
         stream = self._streams.stream(path)
@@ -165,16 +203,19 @@ class Requests:
         return stream, description
 
     def _setup(self, call: _Call) -> Answer:
-        stream, description = self._stream(call.target.path)
         offered = transport.parse(call.request.headers.get("Transport"))
-        chosen = self._choose(call, offered, len(description.tracks))
         identifier = call.request.headers.get("Session")
         if identifier:
             session = self._sessions.find(headers.parse_session(identifier).id, call.user)
+            chosen = self._choose(call, offered, session.machine.tracks)
         else:
+            stream, description = self._opened(call)
+            chosen = self._choose(call, offered, len(description.tracks))
+            timeout = self.replays.timeout() if call.replay is not None and self.replays is not None else None
             session = self._sessions.create(
-                call.target.path, stream, description, call.user, call.peer.address, call.peer
+                call.target.path, stream, description, call.user, call.peer.address, call.peer, timeout
             )
+            session.replay = call.replay
         try:
             self._check_connection(session, call.peer, chosen)
             track, chosen = session.machine.setup(call.target.path, call.target.track, chosen)
@@ -276,8 +317,49 @@ class Requests:
         answer = _ok(self._session_header(session), ("Range", str(ranges.ClockRange(first_ns))), *extra)
         return replace(answer, then=lambda: self._sessions.play(session, start))
 
+    async def _play_replay(self, call: _Call) -> Answer:
+        """Play a recording from where it is asked for, or on from where it was paused."""
+        session = self._session(call)
+        replay = session.replay
+        if not isinstance(replay, Replay):
+            raise RtspError(455, f"session {session.id} is not about {call.target.path[:80]}")
+        asked = asked_of(call.request)
+        began = session.machine.play(call.target.path, call.target.track)
+        replay.stop()
+        try:
+            played = await replay.seek(asked)
+        except RtspError:
+            if began:
+                session.machine.pause(call.target.path, call.target.track)
+            raise
+        info = replay.rtp_info(call.target.base, sorted(session.machine.transports), url.control)
+        extra = [("Rate-Control", "no")] if not asked.paced else []
+        answer = _ok(
+            self._session_header(session),
+            ("Range", str(played)),
+            ("RTP-Info", info),
+            ("Scale", f"{asked.scale:g}"),
+            *extra,
+        )
+
+        def send() -> None:
+            if began:
+                replay.join(session)
+                self._sessions.play(session, Start((), waiting=False))
+            replay.start(session, self._sessions)
+
+        return replace(answer, then=send)
+
     def _pause(self, call: _Call) -> Answer:
         session = self._session(call)
+        if isinstance(session.replay, Replay):
+            if (wanted := call.request.headers.get("Range")) and session.playing:
+                point = ranges.parse(wanted)
+                if not isinstance(point, ranges.ClockRange):
+                    raise RtspError(457, f"range {wanted[:80]!r} is not a moment of the recording")
+                session.replay.pause_at(point.start_ns)
+                return _ok(self._session_header(session))
+            session.replay.stop()
         if session.machine.pause(call.target.path, call.target.track):
             self._sessions.stop(session)
         return _ok(self._session_header(session))
@@ -310,7 +392,7 @@ class Requests:
         return self._sessions.find(headers.parse_session(value).id, call.user)
 
     def _session_header(self, session: Session) -> tuple[str, str]:
-        return "Session", str(headers.SessionHeader(session.id, self._options.session_timeout))
+        return "Session", str(headers.SessionHeader(session.id, round(session.timeout)))
 
 
 def refusal(error: RtspError) -> Response:
@@ -323,6 +405,11 @@ def refusal(error: RtspError) -> Response:
 def replace_cseq(error: RtspError, cseq: str) -> RtspError:
     """Return an error with the CSeq of the request that it refuses."""
     return RtspError(error.status, error.message, headers=error.headers, cseq=cseq, fatal=error.fatal)
+
+
+def _numbered(request: Request, answer: Answer) -> Answer:
+    pairs = (("CSeq", request.cseq), *answer.response.headers)
+    return replace(answer, response=replace(answer.response, headers=Headers(pairs)))
 
 
 def _ok(*pairs: tuple[str, str]) -> Answer:

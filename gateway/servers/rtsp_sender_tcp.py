@@ -45,6 +45,7 @@ class TcpSender:
         "dead",
         "lane",
         "moved",
+        "patient",
         "send",
         "waiting",
     )
@@ -64,6 +65,8 @@ class TcpSender:
         self.dead = False
         self.moved = 0.0
         """When the peer last took something; only kept while it is late."""
+        self.patient = False
+        """The peer may take nothing for as long as it likes: it replays a recording, and nobody waits for it."""
         self._loop, self._wire, self._now, self._lost, self._tally = loop, wire, now, lost, tally
         self._rest: Data = b""
         """What is left of the unit or reply that was cut short: it must go first, or the framing breaks."""
@@ -130,7 +133,7 @@ class TcpSender:
 
     def check(self, now: float) -> None:
         """Give up on a peer that has taken nothing for too long."""
-        if self._writing and now - self.moved > STALL:
+        if self._writing and not self.patient and now - self.moved > STALL:
             self._tally.stalled_viewers += 1
             self.fail(f"has taken no data for {STALL:.0f} s")
 

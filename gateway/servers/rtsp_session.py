@@ -25,6 +25,14 @@ MakeViewer = Callable[[StreamDescription], UdpViewer]
 """Makes the viewer that stands for the groups of a stream."""
 
 
+class Sending(Protocol):
+    """What fills a session that is not about a live stream."""
+
+    def stop(self) -> None:
+        """Send no more."""
+        ...
+
+
 class Carrier(Protocol):
     """The connection that carries interleaved media."""
 
@@ -55,11 +63,15 @@ class Session:
     """The connection of the last SETUP; interleaved media goes with it and ends with it."""
     created: float
     deadline: float
+    timeout: float
+    """Seconds without a sign of life after which it ends."""
     viewer: UdpViewer | None = None
     group: bool = False
     """Shares a multicast group with other sessions."""
     played_ns: int = 0
     """Capture time of the newest unit before a PAUSE: PLAY must not repeat anything up to it."""
+    replay: Sending | None = None
+    """What fills it, when it is about a recording."""
 
     @property
     def interleaved(self) -> bool:
@@ -124,7 +136,14 @@ class Sessions:
         return iter(tuple(self._sessions.values()))
 
     def create(
-        self, path: str, stream: LiveStream, description: StreamDescription, user: str, address: str, carrier: Carrier
+        self,
+        path: str,
+        stream: LiveStream,
+        description: StreamDescription,
+        user: str,
+        address: str,
+        carrier: Carrier,
+        timeout: float | None = None,
     ) -> Session:
         """Open a session of a stream, which may be known by several paths. Raises RtspError (453) if too many are."""
         if len(self._sessions) >= self.limit:
@@ -132,8 +151,17 @@ class Sessions:
         hub = self._hub(stream, description)
         now = self.clock.monotonic()
         machine = SessionMachine(path, len(hub.description.tracks))
+        timeout = self.timeout if timeout is None else timeout
         session = Session(
-            secrets.token_hex(12), user, address, hub, machine, carrier, created=now, deadline=now + self.timeout
+            secrets.token_hex(12),
+            user,
+            address,
+            hub,
+            machine,
+            carrier,
+            created=now,
+            deadline=now + timeout,
+            timeout=timeout,
         )
         self._sessions[session.id] = session
         hub.users.add(session)
@@ -156,7 +184,7 @@ class Sessions:
 
     def touch(self, session: Session) -> None:
         """Note a sign of life."""
-        session.deadline = self.clock.monotonic() + self.timeout
+        session.deadline = self.clock.monotonic() + session.timeout
 
     def heard(self, address: str, port: int) -> None:
         """Note RTCP from a UDP viewer."""
@@ -193,8 +221,10 @@ class Sessions:
         """End a session and free what it held; `bye` tells the viewer so by RTCP."""
         if self._sessions.pop(session.id, None) is None:
             return
+        if session.replay is not None:
+            session.replay.stop()
         if session.playing and self.stop(session) and bye:
-            self._send_bye(session)
+            self.say_bye(session)
         session.carrier.sessions.discard(session)
         self._release(session.hub, session)
         _log.info(
@@ -219,7 +249,7 @@ class Sessions:
         now = self.clock.monotonic()
         for session in self:
             if now >= session.deadline and not (session.playing and session.interleaved):
-                self.end(session, f"no sign of life for {self.timeout:.0f} s")
+                self.end(session, f"no sign of life for {session.timeout:.0f} s")
 
     def hold(self, stream: LiveStream, description: StreamDescription, make: MakeViewer) -> None:
         """Send a stream to its groups, with or without sessions, until released."""
@@ -258,7 +288,8 @@ class Sessions:
             self.release(hub.stream)
             self.hold(hub.stream, description, make)
 
-    def _send_bye(self, session: Session) -> None:
+    def say_bye(self, session: Session) -> None:
+        """Tell the viewer by RTCP that no more will come (RFC 3550 §6.6)."""
         for track in session.machine.transports:
             packet = session.hub.bye(track)
             if session.viewer is not None and packet:

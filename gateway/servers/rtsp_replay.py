@@ -1,0 +1,280 @@
+"""Replay over RTSP: each session is a stream of its own, filled from the archive at the pace that its client asks for.
+
+The transports, and everything else of a session, are those of live streams.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.protocols.rtp.packetize import Packetizer
+from gateway.protocols.rtp.replay_extension import SIZE, Mark, extended
+from gateway.protocols.rtsp import headers, ranges
+from gateway.protocols.rtsp.messages import Request, RtspError
+from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_session import Session, Sessions
+from gateway.services.playback import Frame, Opened, Player, Wanted
+from gateway.services.streams import LiveStream
+
+PREFIX: Final = "/replay/"
+MTU: Final = 1400 - SIZE
+POLL_SECONDS: Final = 0.002
+"""How often a client that takes all it can get is looked at."""
+UDP_BITS_PER_SECOND: Final = 200_000_000
+"""Over UDP nothing tells how fast the client is."""
+FASTEST: Final = 64.0
+_INTRA_FROM: Final = 4.0
+"""Faster than this only key frames are sent."""
+_NS: Final = 1_000_000_000
+_NANOSECONDS_OF_MS: Final = 1_000_000
+_log = logging.getLogger(__name__)
+
+
+class Extents(Protocol):
+    """Finds recordings by any of their names."""
+
+    def __call__(self, name: str) -> str | None:
+        """Return the token of a recording, None when there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a PLAY asks for (RFC 2326 §12, ONVIF Streaming §6.4)."""
+
+    range: ranges.Range | None
+    scale: float
+    paced: bool
+    intra: bool
+    interval_ns: int
+    cseq: int
+
+
+class Replays:
+    """What the RTSP server needs to replay."""
+
+    def __init__(self, player: Player, resolve: Extents, timeout: Callable[[], float], clock: Clock) -> None:
+        """`timeout` returns the seconds after which a silent session ends."""
+        self._player = player
+        self._resolve = resolve
+        self.timeout = timeout
+        self._clock = clock
+
+    async def open(self, path: str) -> "Replay":
+        """Return a replay of the recording that a path names. Raises RtspError 404."""
+        name = path.removeprefix(PREFIX).split("/")[0]
+        token = self._resolve(name)
+        if token is None:
+            raise RtspError(404, f"there is no recording {name[:80]!r}")
+        try:
+            opened = await self._player.open(token)
+        except GatewayError as error:
+            raise RtspError(404 if error.kind is ErrorKind.NOT_FOUND else 503, error.message) from error
+        return Replay(self._player, opened, LiveStream(path), self._clock)
+
+
+class Replay:
+    """One client's way through a recording."""
+
+    def __init__(self, player: Player, opened: Opened, stream: LiveStream, clock: Clock) -> None:
+        self.opened = opened
+        self.stream = stream
+        """Stands for the recording where a live stream is expected; nothing flows through it."""
+        self._player = player
+        self._clock = clock
+        self._ssrcs = [secrets.randbits(32) for _ in opened.description.tracks]
+        self._packetizers = [
+            Packetizer(index, track, self._ssrcs[index], secrets.randbits(16), MTU)
+            for index, track in enumerate(opened.description.tracks)
+        ]
+        self._rtp_zero = [secrets.randbits(31) for _ in opened.description.tracks]
+        self._frames: AsyncIterator[Frame] | None = None
+        self._first: Frame | None = None
+        self._asked = Asked(None, 1.0, paced=True, intra=False, interval_ns=0, cseq=0)
+        self._wanted = Wanted(opened.span.start_ns)
+        self._task: asyncio.Task[None] | None = None
+        self._played_ns = 0.0
+        """Playing time so far, which RTP timestamps count when it is paced."""
+        self._pause_ns: int | None = None
+
+    # Requests
+
+    async def seek(self, asked: Asked) -> ranges.ClockRange:
+        """Take a PLAY; returns the range that is really played. Raises RtspError."""
+        backward = asked.scale < 0
+        if asked.range is None and self._frames is not None and (backward == self._wanted.backward):
+            self._asked = replace(asked, intra=self._asked.intra, interval_ns=self._asked.interval_ns)
+            return ranges.ClockRange(self._first.utc_ns if self._first else self._wanted.start_ns, self._wanted.end_ns)
+        self.stop()
+        self._wanted = self._wish(asked, backward=backward)
+        self._asked = asked
+        self._pause_ns = None
+        self._frames = self._player.frames(self.opened, self._wanted)
+        self._first = await self._next()
+        start_ns = self._wanted.start_ns if self._first is None else self._first.utc_ns
+        return ranges.ClockRange(start_ns, self._wanted.end_ns)
+
+    def rtp_info(self, base: str, tracks: list[int], control: Callable[[str, int], str]) -> str:
+        """Return the first sequence number and timestamp of each track (RFC 2326 §12.33)."""
+        moment = self._first.utc_ns if self._first else self._wanted.start_ns
+        return headers.serialize_rtp_info(
+            [
+                headers.RtpInfo(
+                    control(base, track), self._packetizers[track].sequence, self._rtp_time(track, moment) & 0xFFFFFFFF
+                )
+                for track in tracks
+            ]
+        )
+
+    def join(self, session: Session) -> None:
+        """Take a session that begins to play."""
+        for track, ssrc in enumerate(self._ssrcs):
+            session.hub.sends(track, ssrc)
+        if session.viewer is None:
+            session.carrier.sender.patient = True
+
+    def start(self, session: Session, sessions: Sessions) -> None:
+        """Begin to send, or go on. Sender reports tie the clocks only of what is played as it was taken."""
+        self.stop()
+        session.hub.reporting = self._asked.paced and self._asked.scale == 1.0
+        self._task = asyncio.create_task(self._run(session, sessions), name=f"replay {self.opened.recording}")
+
+    def stop(self) -> None:
+        """Send no more for now; `start` goes on where it stopped."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def pause_at(self, at_ns: int) -> None:
+        """Send no frame from a moment on."""
+        self._pause_ns = at_ns
+
+    def _wish(self, asked: Asked, *, backward: bool) -> Wanted:
+        span = self.opened.span
+        start_ns, end_ns = (span.end_ns if backward else span.start_ns), None
+        match asked.range:
+            case ranges.ClockRange(start, end):
+                start_ns, end_ns = start, end
+            case ranges.NptRange(start, end):
+                start_ns = span.end_ns if start is None else span.start_ns + round(start * _NS)
+                end_ns = None if end is None else span.start_ns + round(end * _NS)
+            case ranges.SmpteRange():
+                raise RtspError(457, f"range {str(asked.range)[:80]!r} is neither clock nor npt")
+        if end_ns is not None and (end_ns > start_ns if backward else end_ns < start_ns):
+            raise RtspError(457, f"range {str(asked.range)[:80]!r} goes {'forward' if backward else 'backward'}")
+        intra = asked.intra or (asked.paced and abs(asked.scale) > _INTRA_FROM)
+        return Wanted(start_ns, end_ns, backward, intra, asked.interval_ns)
+
+    # Sending
+
+    async def _next(self) -> Frame | None:
+        try:
+            return await anext(self._frames, None) if self._frames is not None else None
+        except GatewayError as error:
+            _log.warning("the replay of %s ends: %s", self.opened.recording, error.message)
+            return None
+
+    async def _run(self, session: Session, sessions: Sessions) -> None:
+        """Send until the end, then say BYE. What was read and not sent waits in `_first`."""
+        pace = _Pace(self._clock.monotonic(), self._played_ns, abs(self._asked.scale), backward=self._wanted.backward)
+        try:
+            while (frame := self._first) is not None:
+                if self._pause_ns is not None and (frame.utc_ns >= self._pause_ns) != self._wanted.backward:
+                    return
+                if frame.track in session.machine.transports:
+                    await self._send(session, frame, pace)
+                self._first = await self._next()
+        finally:
+            self._played_ns = pace.played_ns
+        sessions.say_bye(session)
+
+    async def _send(self, session: Session, frame: Frame, pace: "_Pace") -> None:
+        due = pace.due(frame)
+        if self._asked.paced:
+            await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
+        else:
+            await self._room(session, sum(map(len, frame.payload)))
+        rtp_time = self._rtp_time(frame.track, frame.utc_ns, pace.frame_ns)
+        unit = self._packetizers[frame.track].unit(frame.payload, rtp_time, frame.utc_ns, frame.keyframe)
+        marks = Mark.CLEAN_POINT * frame.keyframe | Mark.DISCONTINUITY * frame.begins
+        marks |= Mark.END * frame.ends | Mark.LAST * frame.last
+        while session.viewer is None and not session.carrier.sender.idle:
+            await self._clock.sleep(POLL_SECONDS)
+        session.hub.deliver(extended(unit, frame.utc_ns, Mark(marks), self._asked.cseq))
+
+    async def _room(self, session: Session, size: int) -> None:
+        """Let others run; over UDP wait, too, as long as the frame takes at the greatest rate."""
+        await self._clock.sleep(0.0 if session.viewer is None else size * 8 / UDP_BITS_PER_SECOND)
+
+    def _rtp_time(self, track: int, utc_ns: int, played_ns: float | None = None) -> int:
+        """Return a frame's timestamp: of the playing time when it is paced, else of the recording's."""
+        rate = self.opened.description.tracks[track].clock_rate
+        if self._asked.paced:
+            elapsed = self._played_ns if played_ns is None else played_ns
+        else:
+            elapsed = float(utc_ns - self.opened.span.start_ns)
+        return self._rtp_zero[track] + round(elapsed * rate / _NS)
+
+
+class _Pace:
+    """When frames are due. Gaps are passed over at once; backward, GOPs are played forward one after the other."""
+
+    def __init__(self, now: float, played_ns: float, scale: float, *, backward: bool) -> None:
+        self._began = now - played_ns / _NS
+        self._scale = scale
+        self._backward = backward
+        self._anchor_ns: int | None = None
+        self._base_ns = played_ns
+        self._gop = -1
+        self.played_ns = played_ns
+        """Where playing has come to: the end of what was sent."""
+        self.frame_ns = played_ns
+        """The playing time of the frame that was asked about last."""
+
+    def due(self, frame: Frame) -> float:
+        """Return the monotonic time at which to send a frame."""
+        new_gop, self._gop = frame.gop != self._gop, frame.gop
+        jump = self._anchor_ns is None or (new_gop and (self._backward or frame.begins))
+        if jump:
+            self._anchor_ns, self._base_ns = frame.utc_ns, self.played_ns
+        assert self._anchor_ns is not None  # noqa: S101 - set above
+        self.frame_ns = self._base_ns + (frame.utc_ns - self._anchor_ns) / self._scale
+        self.played_ns = max(self.played_ns, self.frame_ns + frame.duration_ns / self._scale)
+        return self._began + self.frame_ns / _NS
+
+
+def asked_of(request: Request) -> Asked:
+    """Read the headers of a PLAY. Raises RtspError 400 or 457."""
+    get = request.headers.get
+    range_ = ranges.parse(get("Range")) if get("Range") else None
+    paced = _choice(get("Rate-Control") or "yes", "Rate-Control", ("yes", "no")) == "yes"
+    _choice(get("Immediate") or "yes", "Immediate", ("yes", "no"))
+    scale = 1.0
+    with suppress(ValueError):
+        scale = float(get("Scale") or "1")
+    if not scale or abs(scale) > FASTEST or scale != scale:  # noqa: PLR0124 - not a number
+        raise RtspError(400, f"Scale {get('Scale')[:40]!r} is not from -{FASTEST:g} to {FASTEST:g}, or is 0")
+    frames, _, least = (get("Frames") or "all").strip().lower().partition("/")
+    _choice(frames, "Frames", ("all", "intra", "predicted"))
+    if least and not (frames == "intra" and least.isdigit() and len(least) < 10):  # noqa: PLR2004 - days of milliseconds
+        raise RtspError(400, f"Frames {get('Frames')[:40]!r} is neither intra, intra/MILLISECONDS, predicted nor all")
+    return Asked(
+        range_,
+        scale if paced else (-1.0 if scale < 0 else 1.0),
+        paced,
+        frames == "intra",
+        int(least or 0) * _NANOSECONDS_OF_MS,
+        int(request.cseq),
+    )
+
+
+def _choice(text: str, name: str, known: tuple[str, ...]) -> str:
+    value = text.strip().lower()
+    if value not in known:
+        raise RtspError(400, f"{name} {text[:40]!r} is none of {', '.join(known)}")
+    return value
