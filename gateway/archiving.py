@@ -41,7 +41,7 @@ from gateway.registry import Registry
 from gateway.sdk.clock import Clock
 from gateway.servers.control import Command
 from gateway.servers.rtsp import RtspServer
-from gateway.servers.rtsp_replay import Replays
+from gateway.servers.rtsp_playback import Replays
 from gateway.services.cameras import Cameras
 from gateway.services.eventbus import EventBus
 from gateway.services.exports import Export

@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_connection import Connection, Context, TunnelConnection, WebSocketConnection
+from gateway.servers.rtsp_playback import Replays
 from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
-from gateway.servers.rtsp_replay import Replays
 from gateway.servers.rtsp_requests import Requests
 from gateway.servers.rtsp_sender_tcp import Tally
 from gateway.servers.rtsp_sender_udp import UdpPorts

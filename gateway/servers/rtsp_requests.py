@@ -14,8 +14,8 @@ from gateway.protocols.rtsp import headers, ranges, transport, url
 from gateway.protocols.rtsp.messages import VERSION, Headers, Request, Response, RtspError
 from gateway.protocols.rtsp.transport import Lower, Transport
 from gateway.servers.rtsp_hub import Start
+from gateway.servers.rtsp_playback import PREFIX, Replay, Replays, asked_of
 from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
-from gateway.servers.rtsp_replay import PREFIX, Replay, Replays, asked_of
 from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
 from gateway.servers.rtsp_session import Carrier, Session, Sessions, group_viewer
 from gateway.services.streams import LiveStream

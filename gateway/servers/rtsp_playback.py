@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extended
 from gateway.protocols.rtp.packetize import Packetizer
-from gateway.protocols.rtp.replay_extension import SIZE, Mark, extended
 from gateway.protocols.rtsp import headers, ranges
 from gateway.protocols.rtsp.messages import Request, RtspError
 from gateway.sdk.clock import Clock
