@@ -28,7 +28,7 @@ class MemoryStorage(StorageBackend):
         self.broken: OSError | None = None
         self.found = StorageStatus(StorageState.OK, "", capacity, capacity)
         self.answers = threading.Event()
-        """Looks at it hang while it is not set."""
+        """Looks at it, reads and writes hang while it is not set."""
         self.answers.set()
         self.looks = 0
 
@@ -69,6 +69,7 @@ class MemoryStorage(StorageBackend):
             yield StoredObject(name, len(stored.data))
 
     def fail(self) -> None:
+        self.answers.wait(10)
         if self.broken is not None:
             raise self.broken
 

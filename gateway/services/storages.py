@@ -4,8 +4,9 @@ import asyncio
 import errno
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from gateway.domain.storage import StorageState, StorageStatus, Volume
 from gateway.sdk.clock import Clock
 from gateway.sdk.storage import SegmentWriter, StorageBackend
 from gateway.services.storage_health import UNSEEN, Health, Room
+from gateway.services.storage_turns import Turns, WatchedWriter
 
 CHECK_SECONDS = 5.0
 ANSWER_SECONDS = 20.0
@@ -50,6 +52,7 @@ class Storages:
         self._looks: dict[str, asyncio.Future[StorageStatus]] = {}
         """The last look at each medium; one that hangs is waited for, so that it keeps only one thread."""
         self._open: dict[str, set[str]] = {name: set() for name in self._health}
+        self._turns = {name: Turns(name) for name in self._health}
 
     # Looking
 
@@ -129,12 +132,13 @@ class Storages:
                 raise FileExistsError(errno.EEXIST, f"{name!r} is being written already")
             self._open[storage].add(name)
         try:
-            writer = backend.create(name)
+            with self._turn(storage):
+                writer = backend.create(name)
         except BaseException:
             self._ended(storage, name)
             raise
-        return _Watched(
-            writer, partial(self._allowed, storage), partial(self._wrote, storage), partial(self._ended, storage, name)
+        return WatchedWriter(
+            writer, partial(self._turn, storage), partial(self._wrote, storage), partial(self._ended, storage, name)
         )
 
     def failed(self, storage: str, error: Exception) -> None:
@@ -157,9 +161,14 @@ class Storages:
         with self._lock:
             return name in self._open.get(storage, ())
 
-    def _allowed(self, storage: str) -> None:
-        if self._health[storage].let_go:
+    @contextmanager
+    def _turn(self, storage: str, *, last: bool = False) -> Iterator[None]:
+        """Have a turn at writing. Raises OSError when the storage is let go of, but for `last` calls, or hangs."""
+        health = self._health[storage]
+        if health.let_go and not last:
             raise OSError(errno.ESHUTDOWN, f"storage {storage!r} is let go of")
+        with self._turns[storage].write(patient=health.status.state is StorageState.OK):
+            yield
 
     def _wrote(self, storage: str) -> None:
         with self._lock:
@@ -178,7 +187,7 @@ class Storages:
         if self._health[segment.storage].silent:
             raise GatewayError(ErrorKind.UNAVAILABLE, self._health[segment.storage].status.cause)
         try:
-            return await self._in_thread(lambda: backend.read(segment.name, offset, size))
+            return await self._in_turn(segment.storage, lambda: backend.read(segment.name, offset, size))
         except FileNotFoundError:
             status = self._health[segment.storage].status
             if status.state is StorageState.NOT_INSTALLED:
@@ -191,18 +200,32 @@ class Storages:
 
     async def delete(self, segments: Sequence[Segment]) -> list[Segment]:
         """Delete segments' files; returns those that are gone. The others are logged, and stay in the catalogue."""
-        return await self._in_thread(lambda: [segment for segment in segments if self._delete(segment)])
+        gone: list[Segment] = []
+        for name, health in self._health.items():
+            some = [segment for segment in segments if segment.storage == name]
+            if not some or not health.present:
+                continue
+            try:
+                gone += await self._in_turn(name, partial(self._delete, name, some))
+            except GatewayError as error:
+                _log.warning("%s", error.message)
+        return gone
 
-    def _delete(self, segment: Segment) -> bool:
-        health = self._health.get(segment.storage)
-        if health is None or not health.present:
-            return False
-        try:
-            self._backends[segment.storage].delete(segment.name)
-        except (OSError, GatewayError) as error:
-            _log.warning("%s on storage %s can't be deleted: %s", segment.name, segment.storage, error)
-            return False
-        return True
+    def _delete(self, storage: str, segments: Sequence[Segment]) -> list[Segment]:
+        gone = []
+        for segment in segments:
+            if not self._health[storage].present:
+                break
+            try:
+                self._backends[storage].delete(segment.name)
+            except (OSError, GatewayError) as error:
+                _log.warning("%s on storage %s can't be deleted: %s", segment.name, storage, error)
+            else:
+                gone.append(segment)
+        return gone
+
+    async def _in_turn(self, storage: str, call: Callable[[], _T]) -> _T:
+        return await self._turns[storage].read(lambda: self._in_thread(call))
 
     # What an owner does
 
@@ -267,29 +290,3 @@ class Storages:
 
     async def _in_thread(self, call: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)
-
-
-class _Watched:
-    """A writer that stops when its storage is let go of, and is known as open until it is closed."""
-
-    def __init__(
-        self, writer: SegmentWriter, allowed: Callable[[], None], wrote: Callable[[], None], ended: Callable[[], None]
-    ) -> None:
-        self._writer = writer
-        self._allowed = allowed
-        self._wrote = wrote
-        self._ended = ended
-
-    def write(self, parts: Sequence[bytes | memoryview]) -> None:
-        self._allowed()
-        self._writer.write(parts)
-
-    def sync(self) -> None:
-        self._writer.sync()
-        self._wrote()
-
-    def close(self) -> None:
-        try:
-            self._writer.close()
-        finally:
-            self._ended()

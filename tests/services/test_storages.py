@@ -4,7 +4,7 @@ import asyncio
 import errno
 import threading
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import pytest
 from memory_storage import MemoryStorage
@@ -12,6 +12,7 @@ from memory_storage import MemoryStorage
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.recording import Segment
 from gateway.domain.storage import StorageState, StorageStatus, Volume
+from gateway.services import storage_turns
 from gateway.services import storages as module
 from gateway.services.storage_health import Room
 from gateway.services.storages import Storages
@@ -210,6 +211,37 @@ async def test_a_medium_that_hangs_keeps_one_thread(bench: Bench, monkeypatch: p
         while bench.state("fast") is not OK:
             await bench.storages.check()
     assert bench.told == [("fast", ERROR), ("fast", OK)]
+
+
+async def test_one_that_hangs_leaves_threads_for_the_others(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_turns, "TURN_SECONDS", 0.05)
+    storages, hanging = bench.storages, bench.backends["fast"]
+    writers = [storages.create("fast", f"R/2026-11-22/{number}.mp4") for number in range(5)]
+    hanging.answers.clear()
+    with ThreadPoolExecutor(5) as pool:
+        stuck = [pool.submit(writer.write, [b"x"]) for writer in writers]
+        late = next(as_completed(stuck, timeout=5))
+        with pytest.raises(TimeoutError, match="storage 'fast' does not answer"):
+            late.result()
+        storages.failed("fast", TimeoutError("storage 'fast' does not answer"))
+        with pytest.raises(TimeoutError):
+            writers[0].sync()  # at once
+        other = storages.create("one", "R/2026-11-22/a.mp4")
+        other.write([b"abc"])
+        readers = [asyncio.create_task(storages.read(segment("fast"), 0, 1)) for _ in range(8)]
+        done, waiting = await asyncio.wait(readers, timeout=0.5)
+        assert len(done) == 6
+        assert {str(reader.exception()) for reader in done} == {"storage 'fast' does not answer"}
+        for reader in waiting:
+            reader.cancel()
+        assert await storages.read(segment("one"), 0, 9) == b"abc"
+        with pytest.raises(GatewayError, match="does not answer"):  # the threads are still kept
+            await storages.read(segment("fast"), 0, 1)
+        assert await storages.delete([segment("fast"), segment("one")]) == [segment("one")]
+        hanging.answers.set()
+        assert all(write.result(5) is None for write in stuck if write is not late)
+    with pytest.raises(GatewayError, match="is not on storage 'fast'"):
+        await storages.read(segment("fast"), 0, 1)
 
 
 async def test_a_storage_is_let_go_of_and_used_again_when_it_is_back(bench: Bench) -> None:
