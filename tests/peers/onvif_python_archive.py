@@ -53,7 +53,8 @@ def milestone(client: ONVIFClient) -> dict[str, Any]:
     capabilities = device.GetCapabilities(Category="All")
     channels = [str(token) for token in client.deviceio().GetVideoSources()]
     client.deviceio().GetAudioSources()
-    profiles = {each.token: each.Configurations.VideoSource.SourceToken for each in client.media2().GetProfiles(Type=["All"])}
+    listed = client.media2().GetProfiles(Type=["All"])
+    profiles = {each.token: each.Configurations.VideoSource.SourceToken for each in listed}
     search, recording = client.search(), client.recording()
     summary = search.GetRecordingSummary()
     attributes = search.GetMediaAttributes(Time=summary.DataFrom)

@@ -1,8 +1,9 @@
 """Records numbered cameras while the gateway is killed again and again, and looks for anything that was lost.
 
 `python tests/soak --seconds 600 --kills 20 --cameras 16` prints one JSON object and ends with 1 if anything is wrong:
-a frame missing inside a run, more missing after a kill than the GOP that was open, a file that ffprobe complains of, an
-fsck that is not clean, or a catalogue that differs once it was rebuilt from the files.
+a frame missing inside a run or changed, more missing after a kill than the GOP that was open, a file that does not
+begin with a key frame or that ffprobe complains of, an fsck that is not clean, or a catalogue that differs once it was
+rebuilt from the files.
 """
 
 import argparse
@@ -19,15 +20,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from soak.cameras import number_of
+from soak.cameras import encoded, number_of
 
-from gateway.protocols.mp4.reader import read_fragment, read_header
+from gateway.protocols.mp4.reader import Sample, read_fragment, read_header
 from gateway.protocols.mp4.scan import Scanner
 
 HERE = Path(__file__).parent
 GATEWAY = Path(os.environ.get("GATEWAY_PROGRAM") or Path(sys.executable).parent / "gateway")
 FLUSH_SECONDS = 1.0
 """What may pass between the key frame that ends a GOP and the GOP's being on the disk, on a busy machine."""
+
+PICTURE = {1, 5}
+"""Types of NAL units with a picture in them (H.264 §7.4.1)."""
 
 _NS = 1_000_000_000
 
@@ -58,6 +62,7 @@ class Soak:
         self._write_configuration(cameras)
         self._kills: list[int] = []
         """When, in nanoseconds."""
+        self._sent = [[unit for unit in picture if unit[0] & 31 in PICTURE] for picture in encoded()]
 
     def record(self, seconds: float, kills: int) -> None:
         """Record for a time, with so many kills at moments that nobody chose."""
@@ -110,12 +115,10 @@ class Soak:
             header = read_header(data)
             for fragment in Scanner(lambda offset, size, data=data: data[offset : offset + size]).fragments():
                 content = data[fragment.offset : fragment.offset + fragment.size]
-                samples = read_fragment(content, header)
-                found = [number_of(sample.payload) for sample in samples]
-                if None in found:
-                    self._wrong(f"{file.name}: a frame without its number")
-                    continue
-                numbers += [number for number in found if number is not None]
+                found = [self._number(file, sample) for sample in read_fragment(content, header)]
+                if fragment.offset == header.size and found and found[0] % self.farm["gop"]:
+                    self._wrong(f"{file.name}: frame {found[0]}, with which it begins, is no key frame")
+                numbers += found
             if (own := int(header.info["run_ns"])) != run:
                 run = own
                 self.report.runs += 1
@@ -129,6 +132,17 @@ class Soak:
         last_kill = max(self._kills, default=0)
         if numbers and self._due(numbers[-1]) < last_kill:
             self._wrong(f"{camera}: nothing was recorded after the last kill")
+
+    def _number(self, file: Path, sample: Sample) -> int:
+        """Return the number of a frame, which must be as it was sent."""
+        number = number_of(sample.payload)
+        if number is None:
+            self._wrong(f"{file.name}: a frame without its number")
+            return -1
+        pictures = [bytes(unit) for unit in sample.payload if unit[0] & 31 in PICTURE]
+        if pictures != self._sent[number % self.farm["gop"]]:
+            self._wrong(f"{file.name}: frame {number} is not what was sent")
+        return number
 
     def _check_gap(self, camera: str, before: int, after: int) -> None:
         inside = [kill for kill in self._kills if self._due(before) <= kill <= self._due(after)]

@@ -1,0 +1,21 @@
+"""Recording while the gateway is killed again and again, in short; `make soak` takes its time."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from e2e.conftest import ROOT
+
+pytestmark = pytest.mark.peer
+SECONDS, KILLS, CAMERAS = 40, 3, 4
+
+
+@pytest.mark.timeout(120)
+def test_nothing_is_lost_when_the_gateway_is_killed() -> None:
+    options = (f"--seconds={SECONDS}", f"--kills={KILLS}", f"--cameras={CAMERAS}")
+    done = subprocess.run((sys.executable, ROOT / "tests" / "soak", *options), check=False, capture_output=True)
+    report = json.loads(done.stdout or b"null")
+    assert done.returncode == 0, report or done.stderr.decode()
+    assert (report["kills"], report["problems"]) == (KILLS, [])
+    assert report["frames"] > 10 * CAMERAS * SECONDS // 3
