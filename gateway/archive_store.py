@@ -58,7 +58,7 @@ class ArchiveStore:
         self.disk = ThreadPoolExecutor(DISK_THREADS, "disk")
         self.storages = Storages(volumes, self.disk, clock, self._used, changed)
         self.archive = Archive(self.catalogue, self.storages)
-        self.fsck = Fsck(self.catalogue, self.backends, Scanner, check_samples, self.disk)
+        self.fsck = Fsck(self.catalogue, self.backends, Scanner, check_samples, self.disk, self.storages.writing)
         names = {camera.id: camera.name or camera.id for camera in config.cameras}
         self.recordings, self.jobs = configured_recordings(config, names)
         self._exports = Exports(self.archive, MoviePlan, head_size)

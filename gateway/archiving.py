@@ -203,14 +203,9 @@ class Archiving:
             Muxer,
             self._with.clock,
             self.store.disk,
-            self._make_room,
+            self.store.sweeper.make_room,
         )
         return Recorder(ports, self.recordings, self._with.bus, local_zone(), self._concerns)
-
-    async def _make_room(self, _storage: str) -> bool:
-        """Delete what has to go, now."""
-        await self.store.sweeper.sweep()
-        return any(room.left > 0 for room in self.store.storages.rooms())
 
     async def _recover(self) -> None:
         """Close what a crash left open, also on a storage that comes back."""
@@ -290,7 +285,7 @@ class Archiving:
         failed = new.state not in {StorageState.OK, StorageState.FORMATTING}
         event = Event.of(STORAGE_FAILURE.topic, {"Token": name}, {"Failed": failed})
         self._loop.call_soon_threadsafe(self._with.bus.publish, event)
-        if new.state is StorageState.OK and old.state is StorageState.NOT_INSTALLED:
+        if new.state is StorageState.OK and old.state in {StorageState.NOT_INSTALLED, StorageState.ERROR}:
             self._loop.call_soon_threadsafe(self._came_back.set)
 
     def _audit(self, context: Context, operation: str, detail: str) -> None:

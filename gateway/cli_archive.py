@@ -266,9 +266,8 @@ async def _fsck(options: argparse.Namespace, config: Config) -> int:
     else:
         for finding in report.findings:
             print(_finding(finding))
-        wrong = sum(not finding.repaired for finding in report.findings)
-        mended = len(report.findings) - wrong
-        print(f"{report.files} files, {_size(report.bytes)}: {wrong} wrong, {mended} mended{_after(fault)}")
+        figures = f"{report.wrong} wrong, {report.mended} mended"
+        print(f"{report.files} files, {_size(report.bytes)}: {figures}{_after(fault)}")
     return int(not report.clean or (bool(fault) and not options.repair))
 
 
