@@ -1,14 +1,15 @@
 """Replays a recording with GStreamer in ONVIF mode, through rtponvifparse, and decodes it.
 
 Run with the system's Python: gst_replay.py URL --start UTC_NS [--stop UTC_NS] [--rate R] [--intra] [--no-rate-control]
-[--frames N] [--raw FILE]. FILE gets the decoded pictures as I420. Prints one JSON object: {"pictures", "width", "height",
-"utc_ns" (of every picture, in order of arrival, as the header extension says), "ended" (the server said BYE), "gaps" (in
-sequence numbers)}.
+[--frames N] [--raw FILE]; FILE gets the decoded pictures as I420. Prints one JSON object: "pictures", "width", "height",
+"utc_ns" and "marks" (of every frame's header extension, in order of arrival), "ended" (the server said BYE), "gaps" (in
+sequence numbers) and "problem".
 """
 
 # ruff: noqa: T201, FBT003 - it prints what it found, and GObject has positional booleans
 
 import argparse
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -77,7 +78,7 @@ class Replay:
         chain += [convert, sink]
         for element in chain:
             self.pipeline.add(element)
-        for one, other in zip(chain, chain[1:]):
+        for one, other in itertools.pairwise(chain):
             one.link(other)
         for element in chain:
             element.sync_state_with_parent()
