@@ -1,7 +1,7 @@
 """Replays a recording with GStreamer in ONVIF mode, through rtponvifparse, and decodes it.
 
 Run with the system's Python: gst_replay.py URL --start UTC_NS [--stop UTC_NS] [--rate R] [--intra] [--no-rate-control]
-[--frames N] [--raw FILE]; FILE gets the decoded pictures as I420. Prints one JSON object: "pictures", "width", "height",
+[--frames N] [--raw FILE]; FILE gets the decoded pictures as I420. Prints "pictures", "width", "height",
 "utc_ns" and "marks" (of every frame's header extension, in order of arrival), "ended" (the server said BYE), "gaps" (in
 sequence numbers) and "problem".
 """
