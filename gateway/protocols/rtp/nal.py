@@ -181,11 +181,11 @@ class NalFormat(PayloadFormat):
         count = min(len(offsets) - 2 - index, 0xFF - low)
         if size <= fragment_header or data[first + 4] != _PLAIN:
             return 0
-        for column in (2, 3, 4, 6, *range(_HEADERS, fragment_header)):
+        goes_on = bytes((data[first + fragment_header] & 0x3F,))
+        for column in (2, 3, 4, 6, *range(_HEADERS, fragment_header + 1)):
+            alike = goes_on if column == fragment_header else data[first + column : first + column + 1]
             values = data[follows + column : follows + count * size : size]
-            count -= len(values.lstrip(data[first + column : first + column + 1]))
-        values = data[follows + fragment_header : follows + count * size : size]
-        count -= len(values.lstrip(bytes((data[first + fragment_header] & 0x3F,))))
+            count = len(values) - len(values.lstrip(alike))  # packets may be fewer than there was room for
         numbers = data[follows + 7 : follows + count * size : size]
         if numbers != _NUMBERS[low + 1 : low + 1 + count] or offsets[index + count] != first + count * size:
             return 0
