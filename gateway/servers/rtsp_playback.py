@@ -18,7 +18,8 @@ from gateway.protocols.rtsp import headers, ranges
 from gateway.protocols.rtsp.messages import Request, RtspError
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_session import Session, Sessions
-from gateway.services.playback import Frame, Opened, Player, Wanted
+from gateway.services.playback import Frame, Opened, Player
+from gateway.services.playback_choice import Wanted
 from gateway.services.streams import LiveStream
 
 PREFIX: Final = "/replay/"

@@ -5,6 +5,7 @@ Nothing is paced here: frames come as fast as they are asked for.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -12,9 +13,12 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind, StreamDescription, TrackDescription
 from gateway.domain.recording import Extent, Fragment, Segment, Span
 from gateway.services.archive import JOINT_NS, LATEST_NS
+from gateway.services.playback_choice import Sample, Sections, Wanted, chosen, is_keyed
 
 GROWTH_SECONDS = 1.0
 """How often a recording that grows is looked at, should nothing tell of its growth."""
+PATIENCE = 5
+"""So many looks in vain after recording stopped it ends; between two files, too, nothing is being written."""
 
 _PAGE = 20
 
@@ -59,21 +63,6 @@ class Header(Protocol):
         ...
 
 
-class Sample(Protocol):
-    """One frame of a file."""
-
-    @property
-    def track(self) -> int: ...  # noqa: D102
-    @property
-    def utc_ns(self) -> int: ...  # noqa: D102
-    @property
-    def duration_ns(self) -> int: ...  # noqa: D102
-    @property
-    def keyframe(self) -> bool: ...  # noqa: D102
-    @property
-    def payload(self) -> tuple[memoryview, ...]: ...  # noqa: D102
-
-
 @dataclass(frozen=True, slots=True)
 class Format:
     """The file format, as services need it."""
@@ -83,19 +72,6 @@ class Format:
     """Takes a fragment and the header of its file."""
     parameter_sets: Callable[[TrackDescription], Sequence[bytes]]
     """Returns those that a track's description holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to play. Backward, the start is later than the end."""
-
-    start_ns: int
-    end_ns: int | None = None
-    backward: bool = False
-    intra: bool = False
-    """Key frames only."""
-    interval_ns: int = 0
-    """Least recording time between key frames that are sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +110,21 @@ class _Piece:
     fragment: Fragment
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A piece that was read."""
+
+    piece: _Piece
+    description: StreamDescription
+    samples: Sequence[Sample]
+    keyed: bool
+    """It begins with a clean point."""
+    gap: bool
+    """Something is missing between it and the piece that is sent next."""
+    over: bool
+    """There is no piece to be sent next."""
+
+
 _Followed: TypeAlias = tuple[_Piece, _Piece | None, bool]
 """A piece, the one that is sent after it, and whether there may still be one where there is none now."""
 
@@ -155,48 +146,93 @@ class Player:
         found = found or await self._archive.segments(recording, Span(0, LATEST_NS), descending=True, limit=1)
         if not found:
             raise GatewayError(ErrorKind.NOT_FOUND, f"recording {recording!r} holds no data")
-        header = await self._header(found[0])
+        header = await _Files(self._archive, self._form).header(found[0])
         tokens = tuple(header.info.get(f"track.{index}", "") for index in range(len(header.description.tracks)))
         return Opened(recording, header.description, tokens, extent.span)
 
     async def frames(self, opened: Opened, wanted: Wanted) -> AsyncIterator[Frame]:
-        """Yield the frames in the order of sending. Ends where the data does; a recording that grows goes on."""
-        pieces = self._backward(opened, wanted) if wanted.backward else self._forward(opened, wanted)
-        sections = _Sections()
-        header: tuple[int, Header] | None = None
-        count = 0
-        async for piece, following, growing in pieces:
-            if header is None or header[0] != piece.segment.start_ns:
-                header = piece.segment.start_ns, await self._header(piece.segment)
-            places = _places(header[1].description, opened.description)
+        """Yield the frames in the order of sending. Ends where the data does; a recording that grows goes on.
+
+        Raises GatewayError UNAVAILABLE when a storage is away; what was deleted meanwhile is a gap.
+        """
+        sections = Sections()
+        before: _Piece | None = None
+        async for read in self._reads(opened, wanted):
+            if read is None:
+                sections.clear()
+                continue
+            places = _places(read.description, opened.description)
             if places is None:
                 return
-            data = await self._archive.read(piece.segment, piece.fragment.offset, piece.fragment.size)
-            samples = [each for each in self._form.read_fragment(data, header[1]) if each.track in places]
-            chosen = _chosen(samples, header[1].description, wanted, first=not count)
-            chosen = sections.spaced(chosen, wanted)
-            count += 1
-            gap = following is not None and _apart(piece, following, backward=wanted.backward)
-            over = following is None and not growing
-            last = {sample.track: sample for sample in chosen}
-            for sample in chosen:
+            if before is not None and not wanted.backward and _apart(before, read.piece, backward=False):
+                sections.clear()
+            before = read.piece
+            samples = [sample for sample in read.samples if sample.track in places]
+            groups = chosen(samples, read.description, wanted, first=not sections.gop)
+            sent = [sample for group in groups for sample in sections.spaced(group, wanted)]
+            last = {sample.track: sample for sample in sent}
+            leads = {id(group[0]) for group in groups if read.keyed or group is not groups[0]}
+            for sample in sent:
+                if id(sample) in leads or not sections.gop:
+                    sections.next_gop(backward=wanted.backward)
+                begins = sections.begins(sample.track)
+                if wanted.end_ns is not None and not wanted.backward and sample.utc_ns > wanted.end_ns:
+                    continue
                 ends = sample is last[sample.track]
                 yield Frame(
                     places[sample.track],
                     sample.utc_ns,
                     sample.duration_ns,
                     sample.keyframe,
-                    self._payload(sample, header[1].description.tracks[sample.track]),
-                    count,
-                    begins=sections.begins(sample.track, wanted, count),
-                    ends=ends and (gap or over),
-                    last=ends and over,
+                    self._payload(sample, read.description.tracks[sample.track]),
+                    sections.gop,
+                    begins=begins,
+                    ends=ends and (read.gap or read.over),
+                    last=ends and read.over,
                 )
-            if gap:
-                sections.clear()
 
-    async def _header(self, segment: Segment) -> Header:
-        return self._form.read_header(await self._archive.read(segment, 0, segment.fragments[0].offset))
+    async def _reads(self, opened: Opened, wanted: Wanted) -> AsyncIterator["_Read | None"]:
+        """Yield pieces with their samples, in the order of sending; None for one that was deleted meanwhile.
+
+        A GOP that was too long for one piece begins with the piece of its key frame, whatever piece was come to first.
+        """
+        pieces = self._backward(opened, wanted) if wanted.backward else self._forward(opened, wanted)
+        files = _Files(self._archive, self._form)
+        rest: list[_Piece] = []
+        begun = False
+        async for piece, following, growing in pieces:
+            if rest and rest[-1].segment.start_ns != piece.segment.start_ns:
+                rest.clear()
+            if wanted.backward and not rest and wanted.end_ns is not None and piece.fragment.end_ns <= wanted.end_ns:
+                return
+            gap = following is not None and _apart(piece, following, backward=wanted.backward)
+            read = await files.read(piece, gap=gap, over=following is None and not growing)
+            if read is None:
+                rest.clear()
+            elif not read.keyed and wanted.backward:
+                rest.append(piece)
+                continue
+            chain = [piece, *reversed(rest)] if wanted.backward else [piece]
+            if read is not None and not read.keyed and not begun:
+                chain = await self._from_key(files, piece)
+            begun = True
+            for each in chain[:-1]:
+                yield await files.read(each, gap=False, over=False)
+            if len(chain) > 1:
+                read = await files.read(chain[-1], gap=gap, over=following is None and not growing)
+            yield read
+            rest.clear()
+
+    async def _from_key(self, files: "_Files", piece: _Piece) -> list[_Piece]:
+        """Return the pieces of a GOP from that of its key frame to this one."""
+        chain = [piece]
+        for fragment in reversed(piece.segment.fragments):
+            if fragment.offset < piece.fragment.offset:
+                chain.insert(0, _Piece(piece.segment, fragment))
+                read = await files.read(chain[0], gap=False, over=False)
+                if read is None or read.keyed:
+                    break
+        return chain
 
     def _payload(self, sample: Sample, track: TrackDescription) -> tuple[bytes | memoryview, ...]:
         """Return a frame; a key frame without parameter sets gets those of the description in front."""
@@ -210,6 +246,8 @@ class Player:
         async for piece in self._onward(opened.recording, wanted.start_ns):
             if before is not None:
                 yield before, piece, True
+                if wanted.end_ns is not None and before.fragment.end_ns > wanted.end_ns:
+                    return
             before = piece
             if piece is not None and wanted.end_ns is not None and piece.fragment.start_ns > wanted.end_ns:
                 return
@@ -219,10 +257,12 @@ class Player:
     async def _onward(self, recording: str, start_ns: int) -> AsyncIterator[_Piece | None]:
         """Yield pieces from a time on, None whenever there are no more for now."""
         segment: Segment | None = None
-        done = 0
+        done = vain = 0
+        grew = False
         while True:
             found = await self._next(recording, segment, start_ns, done)
             if found is not None:
+                grew, vain = grew or not found.closed, 0
                 if segment is None or found.start_ns != segment.start_ns:
                     done = 0
                 segment = found
@@ -230,15 +270,16 @@ class Player:
                     if fragment.end_ns > start_ns:
                         yield _Piece(segment, fragment)
                 done = len(segment.fragments)
-            elif self._archive.writing(recording) is None:
+                continue
+            writing = self._archive.writing(recording) is not None
+            grew = grew or writing
+            vain = 0 if writing else vain + 1
+            if not writing and (not grew or vain > PATIENCE):
                 return
-            else:
-                yield None
-                try:
-                    async with asyncio.timeout(GROWTH_SECONDS):
-                        await self._archive.growth(recording)
-                except TimeoutError:
-                    continue
+            yield None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GROWTH_SECONDS):
+                    await self._archive.growth(recording)
 
     async def _next(self, recording: str, segment: Segment | None, start_ns: int, done: int) -> Segment | None:
         """Return the same segment if it has grown, else the one after it."""
@@ -256,8 +297,6 @@ class Player:
             if before is not None:
                 yield before, piece, False
             before = piece
-            if wanted.end_ns is not None and piece.fragment.end_ns <= wanted.end_ns:
-                return
         if before is not None:
             yield before, None, False
 
@@ -274,62 +313,32 @@ class Player:
             cursor = fresh[-1].start_ns
 
 
-class _Sections:
-    """Which tracks have begun since the last gap, and which key frame was sent last."""
+class _Files:
+    """Reads pieces, and the header of each file once."""
 
-    def __init__(self) -> None:
-        self._begun: set[int] = set()
-        self._gop = 0
-        self._last_ns: int | None = None
+    def __init__(self, archive: Archive, form: Format) -> None:
+        self._archive = archive
+        self._form = form
+        self._header: tuple[int, Header] | None = None
 
-    def begins(self, track: int, wanted: Wanted, gop: int) -> bool:
-        """Tell whether a track begins with this frame; backward, every GOP does."""
-        if wanted.backward and gop != self._gop:
-            self._begun.clear()
-        self._gop = gop
-        begins = track not in self._begun
-        self._begun.add(track)
-        return begins
+    async def header(self, segment: Segment) -> Header:
+        """Return the header of a file. Raises GatewayError."""
+        if self._header is None or self._header[0] != segment.start_ns:
+            data = await self._archive.read(segment, 0, segment.fragments[0].offset)
+            self._header = segment.start_ns, self._form.read_header(data)
+        return self._header[1]
 
-    def clear(self) -> None:
-        """A gap comes."""
-        self._begun.clear()
-
-    def spaced(self, samples: list[Sample], wanted: Wanted) -> list[Sample]:
-        """Leave out key frames that are too close to the one before."""
-        if not wanted.interval_ns:
-            return samples
-        found = []
-        for sample in samples:
-            if self._last_ns is None or abs(sample.utc_ns - self._last_ns) >= wanted.interval_ns:
-                self._last_ns = sample.utc_ns
-                found.append(sample)
-        return found
-
-
-def _chosen(samples: list[Sample], description: StreamDescription, wanted: Wanted, *, first: bool) -> list[Sample]:
-    """Return what is sent of a fragment."""
-    kinds = [track.kind for track in description.tracks]
-    video = [sample for sample in samples if kinds[sample.track] is MediaKind.VIDEO]
-    if wanted.intra:
-        samples = [sample for sample in video if sample.keyframe]
-    elif wanted.backward:
-        samples = video
-    if wanted.backward:
-        return [each for each in samples if each.utc_ns <= wanted.start_ns] or samples[:1] if first else samples
-    if first:
-        keys = [sample for sample in video if sample.keyframe and sample.utc_ns <= wanted.start_ns]
-        if keys:
-            samples = [
-                each for each in samples[_index(samples, keys[-1]) :] if each.utc_ns >= keys[-1].utc_ns or each in video
-            ]
-    if wanted.end_ns is not None:
-        samples = [sample for sample in samples if sample.utc_ns <= wanted.end_ns]
-    return samples
-
-
-def _index(samples: list[Sample], key: Sample) -> int:
-    return next((index for index, sample in enumerate(samples) if sample is key), 0)
+    async def read(self, piece: _Piece, *, gap: bool, over: bool) -> _Read | None:
+        """Return a piece with its samples, None when it was deleted. Raises GatewayError UNAVAILABLE or INVALID."""
+        try:
+            header = await self.header(piece.segment)
+            data = await self._archive.read(piece.segment, piece.fragment.offset, piece.fragment.size)
+        except GatewayError as error:
+            if error.kind is ErrorKind.NOT_FOUND:
+                return None
+            raise
+        samples = self._form.read_fragment(data, header)
+        return _Read(piece, header.description, samples, is_keyed(samples, header.description), gap, over)
 
 
 def _apart(piece: _Piece, following: _Piece, *, backward: bool) -> bool:
