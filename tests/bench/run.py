@@ -80,25 +80,39 @@ def main() -> int:
     figures: dict[str, Any] = {"start": _start_up()}
     cases = CASES[:2] if options.quick else CASES
     windows, seconds = (2, 1.0) if options.quick else (5, 2.0)
-    with _farm() as cameras:
+    with farm() as cameras:
         for case in cases:
             floor = _loopback(case, windows, seconds)
-            with _gateway(cameras) as gateway:
-                figures[case.name] = {"loopback": floor} | _relay(case, gateway, windows, seconds)
+            with gateway(cameras) as running:
+                figures[case.name] = {"loopback": floor} | _relay(case, running, windows, seconds)
             _show_relay(case, figures[case.name], first=case is cases[0])
-        with _gateway(cameras) as gateway:
-            report = gateway.report()
+        with gateway(cameras) as running:
+            report = running.report()
             for operation in OPERATIONS:
-                figures[operation] = _soap(operation, report, gateway.pid, seconds * 2)
+                figures[operation] = _soap(operation, report, running.pid, seconds * 2)
                 _show_soap(operation, figures[operation], first=operation is next(iter(OPERATIONS)))
     _show_start(figures["start"])
+    _archive(quick=options.quick)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2))
     return 0
 
 
+def _archive(*, quick: bool) -> None:
+    """Measure recording, replay and the catalogue; each prints its own figures."""
+    programs = {
+        "recording": ["recording.py", *(["--gb", "0.1"] if quick else [])],
+        "replay": ["replay.py", *(["--seconds", "8"] if quick else [])],
+        "catalogue": ["catalogue.py", *(["--quick"] if quick else [])],
+    }
+    for program in programs.values():
+        print(flush=True)
+        subprocess.run([sys.executable, str(HERE / program[0]), *program[1:]], check=True)
+
+
 @contextmanager
-def _farm() -> Iterator[list[str]]:
+def farm() -> Iterator[list[str]]:
+    """Run the cameras; returns their addresses."""
     command = [sys.executable, str(HERE / "farm.py"), "--cameras", str(CAMERAS), "--cpu", str(LOAD_CPU)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -110,10 +124,12 @@ def _farm() -> Iterator[list[str]]:
 
 
 @contextmanager
-def _gateway(cameras: Sequence[str]) -> Iterator[Gateway]:
-    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+def gateway(cameras: Sequence[str], more: str = "", data: Path | None = None) -> Iterator[Gateway]:
+    """Run the gateway with these cameras and `more` configuration; storages in `data` are its own to format."""
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as temporary:
+        folder = str(data or temporary)
         config, log = Path(folder, "bench.toml"), Path(folder, "log")
-        config.write_text(_config(cameras))
+        config.write_text(_config(cameras) + more)
         command = ["taskset", "-c", str(SERVER_CPU), GATEWAY, "run", str(config), "--data", folder, "--json"]
         environment = os.environ | {"GATEWAY_ADMIN_PASSWORD": PASSWORD}
         with (
@@ -141,14 +157,14 @@ def _config(cameras: Sequence[str]) -> str:
     )
 
 
-def _relay(case: Case, gateway: Gateway, windows: int, seconds: float) -> dict[str, Any]:
-    urls = [argument for camera in gateway.report()["cameras"] for argument in ("--url", camera["main"])]
+def _relay(case: Case, running: Gateway, windows: int, seconds: float) -> dict[str, Any]:
+    urls = [argument for camera in running.report()["cameras"] for argument in ("--url", camera["main"])]
     slow = ["--slow", str(case.slow), "--warm-up", "5", "--catch-up", "10"] if case.slow else []
     if case.slow:
         windows *= 3  # a slow viewer must fall back by more than all buffers hold
     return _load(
         "swarm.py",
-        *(*urls, "--each", str(case.each), "--pid", str(gateway.pid)),
+        *(*urls, "--each", str(case.each), "--pid", str(running.pid)),
         *("--windows", str(windows), "--seconds", str(seconds), *(["--udp"] if case.udp else []), *slow),
     )
 
@@ -182,13 +198,13 @@ def _load(script: str, *arguments: str, cpu: bool = True) -> dict[str, Any]:
 
 def _start_up() -> dict[str, float]:
     """Measure a gateway without cameras: seconds from its start to its first ProbeMatch, and its memory then."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, _gateway(()) as gateway:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, gateway(()) as running:
         sock.bind(("127.0.0.1", 0))
         sock.settimeout(0.02)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
-        answered = _first_match(sock, gateway.started + START_LIMIT) - gateway.started
-        gateway.report()
-        return {"seconds_to_probe_match": answered, "resident_mb": usage(gateway.pid).resident}
+        answered = _first_match(sock, running.started + START_LIMIT) - running.started
+        running.report()
+        return {"seconds_to_probe_match": answered, "resident_mb": usage(running.pid).resident}
 
 
 def _first_match(sock: socket.socket, until: float) -> float:
