@@ -1,4 +1,4 @@
-"""What replay costs: GB per CPU-second with Rate-Control=no beside a plain file sender, and the wait for a first packet.
+"""What replay costs: GB per CPU-second with Rate-Control=no beside a plain file sender, and the wait for a packet.
 
 `python tests/bench/replay.py [--seconds 20]`. The gateway records sixteen cameras for so long and goes on recording;
 one client replays recordings over TCP as fast as it can, and asks for random moments. The plain sender sends the files.
