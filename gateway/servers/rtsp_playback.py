@@ -7,7 +7,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -26,6 +25,8 @@ PREFIX: Final = "/replay/"
 MTU: Final = 1400 - SIZE
 POLL_SECONDS: Final = 0.002
 """How often a client that takes all it can get is looked at."""
+LATE_SECONDS: Final = 1.0
+"""What is later than this, as after a wait for a slow client or for what is yet to be recorded, is on time."""
 UDP_BITS_PER_SECOND: Final = 200_000_000
 """Over UDP nothing tells how fast the client is."""
 FASTEST: Final = 64.0
@@ -95,7 +96,12 @@ class Replay:
         ]
         self._rtp_zero = [secrets.randbits(31) for _ in opened.description.tracks]
         self._frames: AsyncIterator[Frame] | None = None
+        self._reading: asyncio.Task[Frame | None] | None = None
+        """Reads the next frame; it goes on while nothing is sent, so that nothing is lost by a PAUSE."""
         self._first: Frame | None = None
+        """What was read and not yet sent."""
+        self._at_ns = opened.span.start_ns
+        """Where the frame that was read last is."""
         self._asked = Asked(None, 1.0, paced=True, intra=False, interval_ns=0, cseq=0)
         self._wanted = Wanted(opened.span.start_ns)
         self._task: asyncio.Task[None] | None = None
@@ -106,27 +112,42 @@ class Replay:
     # Requests
 
     async def seek(self, asked: Asked) -> ranges.ClockRange:
-        """Take a PLAY; returns the range that is really played. Raises RtspError."""
-        backward = asked.scale < 0
-        if asked.range is None and self._frames is not None and (backward == self._wanted.backward):
-            self._asked = replace(asked, intra=self._asked.intra, interval_ns=self._asked.interval_ns)
-            return ranges.ClockRange(self._first.utc_ns if self._first else self._wanted.start_ns, self._wanted.end_ns)
-        self.stop()
-        self._wanted = self._wish(asked, backward=backward)
-        self._asked = asked
+        """Take a PLAY; returns the range that is really played. Raises RtspError.
+
+        Without a range it goes on from where it is, if need be in the other direction or with other frames.
+        """
+        wanted = self._wish(asked)
+        if asked.range is None and self._frames is not None:
+            same = wanted.backward == self._wanted.backward
+            wanted = replace(wanted, start_ns=self._at_ns, end_ns=self._wanted.end_ns if same else None)
         self._pause_ns = None
-        self._frames = self._player.frames(self.opened, self._wanted)
-        self._first = await self._next()
-        start_ns = self._wanted.start_ns if self._first is None else self._first.utc_ns
-        return ranges.ClockRange(start_ns, self._wanted.end_ns)
+        self._asked = asked
+        if (
+            asked.range is not None
+            or self._frames is None
+            or replace(wanted, start_ns=0) != replace(self._wanted, start_ns=0)
+        ):
+            self.close()
+            self._wanted, self._at_ns = wanted, wanted.start_ns
+            self._frames = self._player.frames(self.opened, wanted)
+        if self._first is None:
+            self._first = await self._next()
+        return ranges.ClockRange(self._at_ns, self._wanted.end_ns)
 
     def rtp_info(self, base: str, tracks: list[int], control: Callable[[str, int], str]) -> str:
         """Return the first sequence number and timestamp of each track (RFC 2326 §12.33)."""
-        moment = self._first.utc_ns if self._first else self._wanted.start_ns
+        if self._first is not None:
+            pace = self._pace()
+            pace.due(self._first, self._clock.monotonic())
+            played_ns = pace.frame_ns
+        else:
+            played_ns = self._played_ns
         return headers.serialize_rtp_info(
             [
                 headers.RtpInfo(
-                    control(base, track), self._packetizers[track].sequence, self._rtp_time(track, moment) & 0xFFFFFFFF
+                    control(base, track),
+                    self._packetizers[track].sequence,
+                    self._rtp_time(track, self._at_ns, played_ns) & 0xFFFFFFFF,
                 )
                 for track in tracks
             ]
@@ -140,9 +161,9 @@ class Replay:
             session.carrier.sender.patient = True
 
     def start(self, session: Session, sessions: Sessions) -> None:
-        """Begin to send, or go on. Sender reports tie the clocks only of what is played as it was taken."""
+        """Begin to send, or go on. Sender reports make sense only where timestamps follow the clock of the wall."""
         self.stop()
-        session.hub.reporting = self._asked.paced and self._asked.scale == 1.0
+        session.hub.reporting = self._asked.paced and not self._wanted.backward
         self._task = asyncio.create_task(self._run(session, sessions), name=f"replay {self.opened.recording}")
 
     def stop(self) -> None:
@@ -151,12 +172,20 @@ class Replay:
             self._task.cancel()
             self._task = None
 
+    def close(self) -> None:
+        """Send no more, and forget what was being read."""
+        self.stop()
+        self._first = self._frames = None
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
     def pause_at(self, at_ns: int) -> None:
         """Send no frame from a moment on."""
         self._pause_ns = at_ns
 
-    def _wish(self, asked: Asked, *, backward: bool) -> Wanted:
-        span = self.opened.span
+    def _wish(self, asked: Asked) -> Wanted:
+        span, backward = self.opened.span, asked.scale < 0
         start_ns, end_ns = (span.end_ns if backward else span.start_ns), None
         match asked.range:
             case ranges.ClockRange(start, end):
@@ -174,6 +203,16 @@ class Replay:
     # Sending
 
     async def _next(self) -> Frame | None:
+        """Return the next frame, None at the end. When this is cancelled, the next call goes on with the reading."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read(), name=f"replay reader {self.opened.recording}")
+        frame = await asyncio.shield(self._reading)
+        self._reading = None
+        if frame is not None:
+            self._at_ns = frame.utc_ns
+        return frame
+
+    async def _read(self) -> Frame | None:
         try:
             return await anext(self._frames, None) if self._frames is not None else None
         except GatewayError as error:
@@ -181,72 +220,98 @@ class Replay:
             return None
 
     async def _run(self, session: Session, sessions: Sessions) -> None:
-        """Send until the end, then say BYE. What was read and not sent waits in `_first`."""
-        pace = _Pace(self._clock.monotonic(), self._played_ns, abs(self._asked.scale), backward=self._wanted.backward)
+        """Send until the end, or until nothing more can be sent; then say BYE."""
         try:
-            while (frame := self._first) is not None:
-                if self._pause_ns is not None and (frame.utc_ns >= self._pause_ns) != self._wanted.backward:
-                    return
-                if frame.track in session.machine.transports:
-                    await self._send(session, frame, pace)
-                self._first = await self._next()
-        finally:
-            self._played_ns = pace.played_ns
+            if not await self._send_all(session):
+                return
+        except Exception as error:  # noqa: BLE001 - this task's supervisor
+            _log.error("the replay of %s ends", self.opened.recording, exc_info=error)
         sessions.say_bye(session)
 
-    async def _send(self, session: Session, frame: Frame, pace: "_Pace") -> None:
-        due = pace.due(frame)
+    async def _send_all(self, session: Session) -> bool:
+        """Send frame after frame; tells whether it came to the end, and not to where it is to pause."""
+        pace = self._pace()
+        while True:
+            self._first = frame = self._first or await self._next()
+            if frame is None:
+                return True
+            if self._pause_ns is not None and (frame.utc_ns >= self._pause_ns) != self._wanted.backward:
+                return False
+            if frame.track in session.machine.transports:
+                await self._send(session, frame, pace)
+            self._first = None
+            self._played_ns = pace.played_ns
+
+    def _pace(self) -> "Pace":
+        return Pace(self._clock.monotonic(), self._played_ns, abs(self._asked.scale), backward=self._wanted.backward)
+
+    async def _send(self, session: Session, frame: Frame, pace: "Pace") -> None:
+        due = pace.due(frame, self._clock.monotonic())
         if self._asked.paced:
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
-        else:
+        if not self._asked.paced or self._wanted.backward:
             await self._room(session, sum(map(len, frame.payload)))
-        rtp_time = self._rtp_time(frame.track, frame.utc_ns, pace.frame_ns)
-        unit = self._packetizers[frame.track].unit(frame.payload, rtp_time, frame.utc_ns, frame.keyframe)
-        marks = Mark.CLEAN_POINT * frame.keyframe | Mark.DISCONTINUITY * frame.begins
-        marks |= Mark.END * frame.ends | Mark.LAST * frame.last
         while session.viewer is None and not session.carrier.sender.idle:
             await self._clock.sleep(POLL_SECONDS)
+        rtp_time = self._rtp_time(frame.track, frame.utc_ns, pace.frame_ns)
+        now_ns = self._clock.utc_ns()  # what sender reports tell; the frame's own time is in the extension
+        try:
+            unit = self._packetizers[frame.track].unit(frame.payload, rtp_time, now_ns, frame.keyframe)
+        except ValueError as error:
+            _log.debug("a frame of %s is left out: %s", self.opened.recording, error)
+            return
+        marks = Mark.CLEAN_POINT * frame.keyframe | Mark.DISCONTINUITY * frame.begins
+        marks |= Mark.END * frame.ends | Mark.LAST * frame.last
         session.hub.deliver(extended(unit, frame.utc_ns, Mark(marks), self._asked.cseq))
 
     async def _room(self, session: Session, size: int) -> None:
         """Let others run; over UDP wait, too, as long as the frame takes at the greatest rate."""
         await self._clock.sleep(0.0 if session.viewer is None else size * 8 / UDP_BITS_PER_SECOND)
 
-    def _rtp_time(self, track: int, utc_ns: int, played_ns: float | None = None) -> int:
+    def _rtp_time(self, track: int, utc_ns: int, played_ns: float) -> int:
         """Return a frame's timestamp: of the playing time when it is paced, else of the recording's."""
         rate = self.opened.description.tracks[track].clock_rate
-        if self._asked.paced:
-            elapsed = self._played_ns if played_ns is None else played_ns
-        else:
-            elapsed = float(utc_ns - self.opened.span.start_ns)
+        elapsed = played_ns if self._asked.paced else float(utc_ns - self.opened.span.start_ns)
         return self._rtp_zero[track] + round(elapsed * rate / _NS)
 
 
-class _Pace:
-    """When frames are due. Gaps are passed over at once; backward, GOPs are played forward one after the other."""
+class Pace:
+    """When frames are due, and at which playing time they are shown. Gaps are passed over at once.
+
+    Backward, a GOP is sent at once, forward, and shown from its last frame to its first (ONVIF Streaming §6.7.3): the
+    playing time of its frames decreases, that of GOPs increases.
+    """
 
     def __init__(self, now: float, played_ns: float, scale: float, *, backward: bool) -> None:
+        self.played_ns = played_ns
+        """Where playing has come to: the end of what was sent."""
+        self.frame_ns = played_ns
+        """The playing time of the frame that was asked about last."""
         self._began = now - played_ns / _NS
         self._scale = scale
         self._backward = backward
         self._anchor_ns: int | None = None
         self._base_ns = played_ns
         self._gop = -1
-        self.played_ns = played_ns
-        """Where playing has come to: the end of what was sent."""
-        self.frame_ns = played_ns
-        """The playing time of the frame that was asked about last."""
 
-    def due(self, frame: Frame) -> float:
-        """Return the monotonic time at which to send a frame."""
+    def due(self, frame: Frame, now: float) -> float:
+        """Return the monotonic time at which to send a frame. What is very late is not caught up with."""
         new_gop, self._gop = frame.gop != self._gop, frame.gop
-        jump = self._anchor_ns is None or (new_gop and (self._backward or frame.begins))
-        if jump:
-            self._anchor_ns, self._base_ns = frame.utc_ns, self.played_ns
-        assert self._anchor_ns is not None  # noqa: S101 - set above
-        self.frame_ns = self._base_ns + (frame.utc_ns - self._anchor_ns) / self._scale
+        if self._anchor_ns is None or (new_gop and (self._backward or frame.begins)):
+            self._anchor_ns = frame.until_ns if self._backward else frame.utc_ns
+            self._base_ns = self.played_ns
+        if self._backward:
+            end_ns = frame.utc_ns + frame.duration_ns
+            self.frame_ns = self._base_ns + max(self._anchor_ns - end_ns, 0) / self._scale
+            due_ns = self._base_ns
+        else:
+            due_ns = self.frame_ns = self._base_ns + (frame.utc_ns - self._anchor_ns) / self._scale
         self.played_ns = max(self.played_ns, self.frame_ns + frame.duration_ns / self._scale)
-        return self._began + self.frame_ns / _NS
+        due = self._began + due_ns / _NS
+        if now - due > LATE_SECONDS:
+            self._began += now - due
+            due = now
+        return due
 
 
 def asked_of(request: Request) -> Asked:
@@ -255,9 +320,10 @@ def asked_of(request: Request) -> Asked:
     range_ = ranges.parse(get("Range")) if get("Range") else None
     paced = _choice(get("Rate-Control") or "yes", "Rate-Control", ("yes", "no")) == "yes"
     _choice(get("Immediate") or "yes", "Immediate", ("yes", "no"))
-    scale = 1.0
-    with suppress(ValueError):
+    try:
         scale = float(get("Scale") or "1")
+    except ValueError:
+        scale = 0.0
     if not scale or abs(scale) > FASTEST or scale != scale:  # noqa: PLR0124 - not a number
         raise RtspError(400, f"Scale {get('Scale')[:40]!r} is not from -{FASTEST:g} to {FASTEST:g}, or is 0")
     frames, _, least = (get("Frames") or "all").strip().lower().partition("/")

@@ -331,6 +331,8 @@ class Requests:
         except RtspError:
             if began:
                 session.machine.pause(call.target.path, call.target.track)
+            else:
+                replay.start(session, self._sessions)
             raise
         info = replay.rtp_info(call.target.base, sorted(session.machine.transports), url.control)
         extra = [("Rate-Control", "no")] if not asked.paced else []
@@ -354,7 +356,7 @@ class Requests:
         session = self._session(call)
         if isinstance(session.replay, Replay):
             if (wanted := call.request.headers.get("Range")) and session.playing:
-                point = ranges.parse(wanted)
+                point = ranges.parse(wanted if "-" in wanted else f"{wanted}-")
                 if not isinstance(point, ranges.ClockRange):
                     raise RtspError(457, f"range {wanted[:80]!r} is not a moment of the recording")
                 session.replay.pause_at(point.start_ns)

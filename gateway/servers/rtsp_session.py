@@ -28,7 +28,7 @@ MakeViewer = Callable[[StreamDescription], UdpViewer]
 class Sending(Protocol):
     """What fills a session that is not about a live stream."""
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Send no more."""
         ...
 
@@ -222,7 +222,7 @@ class Sessions:
         if self._sessions.pop(session.id, None) is None:
             return
         if session.replay is not None:
-            session.replay.stop()
+            session.replay.close()
         if session.playing and self.stop(session) and bye:
             self.say_bye(session)
         session.carrier.sessions.discard(session)

@@ -85,6 +85,8 @@ class Frame:
     payload: tuple[bytes | memoryview, ...]
     gop: int
     """Counts the GOPs that were sent."""
+    until_ns: int
+    """Where the GOP ends, as far as it lies in one piece of a file."""
     begins: bool = False
     """It does not follow the frame of its track that was sent before."""
     ends: bool = False
@@ -171,6 +173,8 @@ class Player:
             groups = chosen(samples, read.description, wanted, first=not sections.gop)
             sent = [sample for group in groups for sample in sections.spaced(group, wanted)]
             last = {sample.track: sample for sample in sent}
+            ends_ns = {id(group): max(sample.utc_ns + sample.duration_ns for sample in group) for group in groups}
+            until_ns = {id(sample): ends_ns[id(group)] for group in groups for sample in group}
             leads = {id(group[0]) for group in groups if read.keyed or group is not groups[0]}
             for sample in sent:
                 if id(sample) in leads or not sections.gop:
@@ -186,6 +190,7 @@ class Player:
                     sample.keyframe,
                     self._payload(sample, read.description.tracks[sample.track]),
                     sections.gop,
+                    until_ns[id(sample)],
                     begins=begins,
                     ends=ends and (read.gap or read.over),
                     last=ends and read.over,
