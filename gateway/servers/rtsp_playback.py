@@ -23,6 +23,8 @@ from gateway.services.streams import LiveStream
 
 PREFIX: Final = "/replay/"
 MTU: Final = 1400 - SIZE
+ANSWER_SECONDS: Final = 0.5
+"""How long a PLAY waits for its first frame, which says where playing really begins."""
 POLL_SECONDS: Final = 0.002
 """How often a client that takes all it can get is looked at."""
 LATE_SECONDS: Final = 1.0
@@ -131,7 +133,7 @@ class Replay:
             self._wanted, self._at_ns = wanted, wanted.start_ns
             self._frames = self._player.frames(self.opened, wanted)
         if self._first is None:
-            self._first = await self._next()
+            self._first = await self._soon()
         return ranges.ClockRange(self._at_ns, self._wanted.end_ns)
 
     def rtp_info(self, base: str, tracks: list[int], control: Callable[[str, int], str]) -> str:
@@ -204,13 +206,26 @@ class Replay:
 
     async def _next(self) -> Frame | None:
         """Return the next frame, None at the end. When this is cancelled, the next call goes on with the reading."""
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read(), name=f"replay reader {self.opened.recording}")
-        frame = await asyncio.shield(self._reading)
+        frame = await asyncio.shield(self._begin_reading())
         self._reading = None
         if frame is not None:
             self._at_ns = frame.utc_ns
         return frame
+
+    async def _soon(self) -> Frame | None:
+        """Return the next frame if there is one before long, and not only once it has been recorded."""
+        reading = self._begin_reading()
+        enough = asyncio.create_task(self._clock.sleep(ANSWER_SECONDS))
+        try:
+            await asyncio.wait({reading, enough}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            enough.cancel()
+        return await self._next() if reading.done() else None
+
+    def _begin_reading(self) -> asyncio.Task[Frame | None]:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read(), name=f"replay reader {self.opened.recording}")
+        return self._reading
 
     async def _read(self) -> Frame | None:
         try:

@@ -1,5 +1,6 @@
 """One client's way through a recording: when its frames are sent, with which numbers, and what PAUSE and PLAY do."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,6 +145,21 @@ async def test_a_pause_where_recording_goes_on(film: Film) -> None:
     await client.clock.advance(2)
     assert client.names() == "v21 v21.25 v21.5 v21.75"
     assert client.viewer.byes == 0
+    client.replay.close()
+
+
+async def test_what_is_yet_to_be_recorded_is_waited_for_but_its_request_is_answered(film: Film) -> None:
+    growing = film.segment(20, 2, description=PICTURE)
+    film.write(growing, 1)
+    client = await remote(film)
+    asking = asyncio.create_task(client.play(Range=clock_range(21)))
+    await settle()
+    await client.clock.advance(1)
+    assert await asking == ClockRange(at(21))
+    film.write(growing, 2)
+    await settle()
+    packet = client.viewer.packets()[0]
+    assert (bytes(packet.payload), packet.sequence, packet.timestamp) == (b"v21", *client.info)
     client.replay.close()
 
 
