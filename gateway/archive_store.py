@@ -95,10 +95,14 @@ class ArchiveStore:
 
     async def movie(self, name: str, start_ns: int, end_ns: int) -> Export:
         """Return a time range of a recording, or of a camera's first recording, as one movie. Raises GatewayError."""
+        return await self._exports.movie(self.token(name), start_ns, end_ns)
+
+    def token(self, name: str) -> str:
+        """Return the token of a recording, or of a camera's first recording. Raises GatewayError NOT_FOUND."""
         token = next((token for token in (name, f"Recording_{name}") if self.archive.extent(token)), None)
         if token is None:
             raise GatewayError(ErrorKind.NOT_FOUND, f"nothing is recorded of {name!r}")
-        return await self._exports.movie(token, start_ns, end_ns)
+        return token
 
     async def erase(self, recording: str) -> None:
         """Delete all data of a recording. Raises GatewayError when some of it can't be deleted now."""

@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import getpass
 import json
+import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ from gateway.archive_store import ArchiveStore
 from gateway.config import Config, data_directory
 from gateway.db import AuditEntry, Database, load_identity, open_database
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.recording import Hold, Span
 from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.control import ask
@@ -57,6 +60,15 @@ def add_commands(commands: _Commands, read_config: Callable[[argparse.Namespace]
     recordings = commands.add_parser("recordings", help="what is recorded")
     actions = recordings.add_subparsers(title="actions", required=True, metavar="ACTION")
     add(actions, "list", _list_recordings, "list the recordings with their times and sizes", as_json=True)
+
+    add(actions, "holds", _list_holds, "list the time ranges that are protected from deletion", as_json=True)
+    hold = add(actions, "hold", _hold, "protect a time range of a recording from deletion")
+    hold.add_argument("camera", metavar="CAMERA", help="a camera's id, or a recording's token")
+    hold.add_argument("start", metavar="FROM", help="ISO 8601; local time unless it says otherwise")
+    hold.add_argument("end", metavar="TO", help="as FROM")
+    hold.add_argument("--reason", default="", metavar="TEXT", help="why; shown by `holds`")
+    release = add(actions, "release", _release, "end the protection of a time range")
+    release.add_argument("id", metavar="ID", help="the hold's id, as `holds` shows it")
 
     export = add(commands, "export", _export, "write a time range of a camera to an MP4 file")
     export.add_argument("camera", metavar="CAMERA", help="a camera's id, or a recording's token")
@@ -162,9 +174,7 @@ async def _format(options: argparse.Namespace, config: Config) -> int:
             await store.storages.format(name)
             await store.forget(name)
             detail = f"storage {name}, {storages[name]['used']} bytes"
-            opened.database.audit.record(
-                AuditEntry(SystemClock().utc_ns(), "", "command line", "FormatStorage", detail)
-            )
+            _audit(opened.database, "FormatStorage", detail)
     print(f"storage {name} is formatted and ready")
     return 0
 
@@ -201,6 +211,49 @@ async def _list_recordings(options: argparse.Namespace, config: Config) -> int:
     if not rows:
         print("nothing is recorded yet", file=sys.stderr)
     return 0
+
+
+async def _hold(options: argparse.Namespace, config: Config) -> int:
+    """Protect a time range of a recording: nothing deletes it before the hold is released."""
+    span = Span(moment_ns(options.start, "FROM"), moment_ns(options.end, "TO"))
+    if span.end_ns <= span.start_ns:
+        raise GatewayError(
+            ErrorKind.INVALID, f"a hold can't end at {options.end!r} when it begins at {options.start!r}"
+        )
+    async with _opened(config) as opened:
+        token = opened.store.token(options.camera)
+        hold = Hold(secrets.token_hex(4), token, span, options.reason, getpass.getuser())
+        await opened.database.holds.add_hold(hold)
+        _audit(opened.database, "AddHold", f"{hold.id}: {token} {_time(span.start_ns)} to {_time(span.end_ns)}")
+    print(hold.id)
+    return 0
+
+
+async def _release(options: argparse.Namespace, config: Config) -> int:
+    """End the protection of a time range; retention may then delete it."""
+    async with _opened(config) as opened:
+        if options.id not in {hold.id for hold in await opened.database.holds.holds()}:
+            raise GatewayError(ErrorKind.NOT_FOUND, f"there is no hold {options.id!r}")
+        await opened.database.holds.remove_hold(options.id)
+        _audit(opened.database, "RemoveHold", options.id)
+    return 0
+
+
+async def _list_holds(options: argparse.Namespace, config: Config) -> int:
+    """List the time ranges that are protected from deletion, with who protected them and why."""
+    async with _opened(config) as opened:
+        holds = await opened.database.holds.holds()
+    if options.json:
+        print(json.dumps([asdict(hold) for hold in holds]))
+        return 0
+    for hold in holds:
+        span = f"{_time(hold.span.start_ns)} to {_time(hold.span.end_ns)}"
+        print(f"{hold.id}  {hold.recording:24} {span}  {hold.created_by}{_after(hold.reason)}")
+    return 0
+
+
+def _audit(database: Database, action: str, detail: str) -> None:
+    database.audit.record(AuditEntry(SystemClock().utc_ns(), getpass.getuser(), "command line", action, detail))
 
 
 async def _export(options: argparse.Namespace, config: Config) -> int:
