@@ -6,7 +6,7 @@ The transports, and everything else of a session, are those of live streams.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from gateway.protocols.rtp.packetize import Packetizer
 from gateway.protocols.rtsp import headers, ranges
 from gateway.protocols.rtsp.messages import Request, RtspError
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_readahead import ReadAhead
 from gateway.servers.rtsp_session import Session, Sessions
 from gateway.services.playback import Frame, Opened, Player
 from gateway.services.playback_choice import Wanted
@@ -29,6 +30,8 @@ POLL_SECONDS: Final = 0.002
 """How often a client that takes all it can get is looked at."""
 LATE_SECONDS: Final = 1.0
 """What is later than this, as after a wait for a slow client or for what is yet to be recorded, is on time."""
+BURST: Final = 64 * 1024
+"""Bytes of frames that are sent in one go as fast as it goes, before anything else gets its turn."""
 UDP_BITS_PER_SECOND: Final = 200_000_000
 """Over UDP nothing tells how fast the client is."""
 FASTEST: Final = 64.0
@@ -97,9 +100,7 @@ class Replay:
             for index, track in enumerate(opened.description.tracks)
         ]
         self._rtp_zero = [secrets.randbits(31) for _ in opened.description.tracks]
-        self._frames: AsyncIterator[Frame] | None = None
-        self._reading: asyncio.Task[Frame | None] | None = None
-        """Reads the next frame; it goes on while nothing is sent, so that nothing is lost by a PAUSE."""
+        self._frames: ReadAhead | None = None
         self._first: Frame | None = None
         """What was read and not yet sent."""
         self._at_ns = opened.span.start_ns
@@ -110,6 +111,8 @@ class Replay:
         self._played_ns = 0.0
         """Playing time so far, which RTP timestamps count when it is paced."""
         self._pause_ns: int | None = None
+        self._burst = 0
+        """Bytes sent since others could run."""
 
     # Requests
 
@@ -131,9 +134,9 @@ class Replay:
         ):
             self.close()
             self._wanted, self._at_ns = wanted, wanted.start_ns
-            self._frames = self._player.frames(self.opened, wanted)
-        if self._first is None:
-            self._first = await self._soon()
+            self._frames = ReadAhead(self.opened.recording, self._player.frames(self.opened, wanted))
+        if self._first is None and self._frames is not None:
+            self._first = await self._soon(self._frames)
         return ranges.ClockRange(self._at_ns, self._wanted.end_ns)
 
     def rtp_info(self, base: str, tracks: list[int], control: Callable[[str, int], str]) -> str:
@@ -177,10 +180,9 @@ class Replay:
     def close(self) -> None:
         """Send no more, and forget what was being read."""
         self.stop()
+        if self._frames is not None:
+            self._frames.close()
         self._first = self._frames = None
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
 
     def pause_at(self, at_ns: int) -> None:
         """Send no frame from a moment on."""
@@ -205,34 +207,22 @@ class Replay:
     # Sending
 
     async def _next(self) -> Frame | None:
-        """Return the next frame, None at the end. When this is cancelled, the next call goes on with the reading."""
-        frame = await asyncio.shield(self._begin_reading())
-        self._reading = None
+        """Return the next frame, None at the end."""
+        frame = None if self._frames is None else await self._frames.next()
         if frame is not None:
             self._at_ns = frame.utc_ns
         return frame
 
-    async def _soon(self) -> Frame | None:
+    async def _soon(self, frames: ReadAhead) -> Frame | None:
         """Return the next frame if there is one before long, and not only once it has been recorded."""
-        reading = self._begin_reading()
+        ready = asyncio.create_task(frames.ready())
         enough = asyncio.create_task(self._clock.sleep(ANSWER_SECONDS))
         try:
-            await asyncio.wait({reading, enough}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ready, enough}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            ready.cancel()
             enough.cancel()
-        return await self._next() if reading.done() else None
-
-    def _begin_reading(self) -> asyncio.Task[Frame | None]:
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read(), name=f"replay reader {self.opened.recording}")
-        return self._reading
-
-    async def _read(self) -> Frame | None:
-        try:
-            return await anext(self._frames, None) if self._frames is not None else None
-        except GatewayError as error:
-            _log.warning("the replay of %s ends: %s", self.opened.recording, error.message)
-            return None
+        return await self._next() if ready.done() else None
 
     async def _run(self, session: Session, sessions: Sessions) -> None:
         """Send until the end, or until nothing more can be sent; then say BYE."""
@@ -280,8 +270,12 @@ class Replay:
         session.hub.deliver(extended(unit, frame.utc_ns, Mark(marks), self._asked.cseq))
 
     async def _room(self, session: Session, size: int) -> None:
-        """Let others run; over UDP wait, too, as long as the frame takes at the greatest rate."""
-        await self._clock.sleep(0.0 if session.viewer is None else size * 8 / UDP_BITS_PER_SECOND)
+        """Let others run now and then; over UDP wait, too, as long as frames take at the greatest rate."""
+        self._burst += size
+        if self._burst >= BURST:
+            seconds = 0.0 if session.viewer is None else self._burst * 8 / UDP_BITS_PER_SECOND
+            self._burst = 0
+            await self._clock.sleep(seconds)
 
     def _rtp_time(self, track: int, utc_ns: int, played_ns: float) -> int:
         """Return a frame's timestamp: of the playing time when it is paced, else of the recording's."""

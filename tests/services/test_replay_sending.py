@@ -1,11 +1,11 @@
 """One client's way through a recording: when its frames are sent, with which numbers, and what PAUSE and PLAY do."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from replay_film import PICTURE, START, VIDEO, Film, at
+from replay_film import AUDIO, PICTURE, START, Film, at
 
 from gateway.domain.media import AccessUnit, StreamDescription
 from gateway.protocols.rtp import block
@@ -253,12 +253,13 @@ async def test_a_client_that_takes_nothing_is_waited_for(film: Film) -> None:
 
 async def test_a_frame_that_can_not_be_sent_is_left_out() -> None:
     film = Film()
-    film.record(0, 1, description=StreamDescription((VIDEO,)))
-    film.files["0INVENTED"][0][1].payload[0].release()
+    film.record(0, 1, description=StreamDescription((AUDIO,)))
+    sounds = film.files["0PCMU"][0]
+    sounds[1] = replace(sounds[1], payload=(memoryview(bytes(2000)),))
     client = await remote(film)
     await client.play()
     await client.clock.advance(5)
-    assert client.names() == "v0 v0.5 v0.75"
+    assert client.names() == "a0 a0.5 a0.75"
     assert client.viewer.byes == 1
 
 

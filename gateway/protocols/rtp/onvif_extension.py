@@ -1,8 +1,6 @@
 """The RTP header extension of replayed media (ONVIF Streaming §6.3): when a frame was taken, and where it stands."""
 
 import struct
-from collections.abc import Sequence
-from dataclasses import replace
 from enum import IntFlag
 from typing import Final
 
@@ -39,5 +37,7 @@ def extended(unit: AccessUnit, utc_ns: int, marks: Mark, cseq: int) -> AccessUni
     data, offsets = unit.packets.data, unit.packets.offsets
     size = int.from_bytes(data[2:4], "big") + SIZE
     head = data[:2] + size.to_bytes(2, "big") + bytes((data[4] | _EXTENDED,)) + data[5:_HEADERS]
-    moved: Sequence[int] = (0, *(offset + SIZE for offset in offsets[1:]))
-    return replace(unit, packets=PacketBlock(head + extension + data[_HEADERS:], moved))
+    moved = [offset + SIZE for offset in offsets]
+    moved[0] = 0
+    block = PacketBlock(b"".join((head, extension, memoryview(data)[_HEADERS:])), moved)
+    return AccessUnit(unit.track, unit.rtp_time, unit.utc_ns, unit.keyframe, block, unit.depacketize)
