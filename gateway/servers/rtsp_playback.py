@@ -337,7 +337,7 @@ def asked_of(request: Request) -> Asked:
         raise RtspError(400, f"Scale {get('Scale')[:40]!r} is not from -{FASTEST:g} to {FASTEST:g}, or is 0")
     frames, _, least = (get("Frames") or "all").strip().lower().partition("/")
     _choice(frames, "Frames", ("all", "intra", "predicted"))
-    if least and not (frames == "intra" and least.isdigit() and len(least) < 10):  # noqa: PLR2004 - days of milliseconds
+    if least and not (frames == "intra" and least.isascii() and least.isdigit() and len(least) < 10):  # noqa: PLR2004 - days of milliseconds
         raise RtspError(400, f"Frames {get('Frames')[:40]!r} is neither intra, intra/MILLISECONDS, predicted nor all")
     return Asked(
         range_,

@@ -22,6 +22,7 @@ from gateway.services.streams import LiveStream
 
 METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER")
 _PUBLIC: Final = ("Public", ", ".join(METHODS))
+_CSEQ_DIGITS: Final = 10
 _OPENING: Final = ("DESCRIBE", "SETUP", "PLAY")
 """Methods that look into the archive when they are about a recording."""
 
@@ -115,8 +116,10 @@ class Requests:
     def _dispatch(self, request: Request, peer: Peer) -> Answer:
         if request.version != VERSION:
             raise RtspError(505, f"version {request.version!r} is not {VERSION}")
-        if not request.cseq.isdigit():
+        if not request.cseq:
             raise RtspError(400, "the request has no CSeq")
+        if not (request.cseq.isascii() and request.cseq.isdigit() and len(request.cseq) <= _CSEQ_DIGITS):
+            raise RtspError(400, f"CSeq {request.cseq[:40]!r} is not a number of 32 bits")
         method = self._methods.get(request.method)
         if method is None:
             raise RtspError(501, f"method {request.method!r} is not implemented", headers=[_PUBLIC])
@@ -334,6 +337,7 @@ class Requests:
             else:
                 replay.start(session, self._sessions)
             raise
+        self._sessions.find(session.id, call.user)  # it may have ended while the archive was read
         info = replay.rtp_info(call.target.base, sorted(session.machine.transports), url.control)
         extra = [("Rate-Control", "no")] if not asked.paced else []
         answer = _ok(

@@ -538,9 +538,13 @@ async def test_refusals(film: Film) -> None:
             (400, "Scale '0'", "PLAY", client.url, {"Scale": "0"}),
             (400, "Rate-Control 'maybe'", "PLAY", client.url, {"Rate_Control": "maybe"}),
             (400, "Frames 'few'", "PLAY", client.url, {"Frames": "few"}),
+            (400, "Frames 'intra/²'", "PLAY", client.url, {"Frames": "intra/²"}),
         ):
             answer = await client.request(method, url, **more)
             assert (answer.status, reason in answer.body.decode()) == (status, True), answer.body
+        for cseq in ("²", "9" * 5000):
+            client.send(serialize(Request("PLAY", client.url, Headers([("CSeq", cseq), ("Session", client.session)]))))
+            assert b"is not a number of 32 bits" in (await client.response()).body
         home.server.replays = None
         answer = await client.request("DESCRIBE")
         assert (answer.status, answer.body.decode()) == (404, "nothing is recorded here")
