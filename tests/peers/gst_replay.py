@@ -1,9 +1,9 @@
-"""Replays a recording with GStreamer in ONVIF mode, through rtponvifparse, and decodes it.
+"""Replays a recording with GStreamer in ONVIF mode, through rtponvifparse, and decodes its video.
 
 Run with the system's Python: gst_replay.py URL --start UTC_NS [--stop UTC_NS] [--rate R] [--intra] [--no-rate-control]
-[--frames N] [--raw FILE]; FILE gets the decoded pictures as I420. Prints "pictures", "width", "height",
-"utc_ns" and "marks" (of every frame's header extension, in order of arrival), "ended" (the server said BYE), "gaps" (in
-sequence numbers) and "problem".
+[--frames N] [--raw FILE]; FILE gets the decoded pictures as I420. Backward, START is the later time; without rate
+control it goes on without a STOP. Prints "pictures", "width", "height", "utc_ns" and "marks" (of every frame's header
+extension, in order of arrival), "ended" (the server said BYE), "gaps" (in sequence numbers) and "problem".
 """
 
 # ruff: noqa: T201, FBT003 - it prints what it found, and GObject has positional booleans
@@ -23,6 +23,13 @@ from gi.repository import GLib, Gst, GstRtp  # noqa: E402 - gi wants the version
 SECONDS = 25
 NTP_EPOCH_NS = 2_208_988_800 * 1_000_000_000
 EXTENSION = 0xABAC
+UDP, TCP = 1, 4
+BUFFER, AUTO = 2, 3
+"""GStreamer 1.22 has no arrival time for the first frame that comes over TCP and throws it away, unless it buffers."""
+
+
+def is_video(caps: Gst.Caps) -> bool:
+    return bool(caps.get_structure(0).get_string("media") == "video")
 
 
 class Replay:
@@ -45,27 +52,22 @@ class Replay:
         self.source = Gst.ElementFactory.make("rtspsrc")
         for name, value in (
             ("location", options.url),
-            ("protocols", 4),
+            ("protocols", TCP if options.no_rate_control else UDP),
             ("onvif-mode", True),
             ("onvif-rate-control", not options.no_rate_control),
             ("is-live", True),
             ("latency", 0),
+            ("buffer-mode", BUFFER if options.no_rate_control else AUTO),
         ):
             self.source.set_property(name, value)
         self.pipeline.add(self.source)
+        self.source.connect("select-stream", lambda _source, _number, caps: is_video(caps))
         self.source.connect("pad-added", self.on_pad)
         bus = self.pipeline.get_bus()
         bus.add_signal_watch()
         bus.connect("message", self.on_message)
 
     def on_pad(self, _source: Gst.Element, pad: Gst.Pad) -> None:
-        if pad.get_current_caps().get_structure(0).get_string("media") != "video":
-            drain = Gst.ElementFactory.make("fakesink")
-            drain.set_property("async", False)
-            self.pipeline.add(drain)
-            drain.sync_state_with_parent()
-            pad.link(drain.get_static_pad("sink"))
-            return
         chain = [Gst.ElementFactory.make(name) for name in ("rtponvifparse", "rtph264depay", "h264parse", "avdec_h264")]
         convert = Gst.ElementFactory.make("videoconvert")
         sink = Gst.ElementFactory.make("appsink")
@@ -86,8 +88,12 @@ class Replay:
         pad.link(chain[0].get_static_pad("sink"))
 
     def on_packets(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
-        packets = info.get_buffer_list()
-        for buffer in [packets.get(index) for index in range(packets.length())] if packets else [info.get_buffer()]:
+        if info.type & Gst.PadProbeType.BUFFER_LIST:
+            packets = info.get_buffer_list()
+            buffers = [packets.get(index) for index in range(packets.length())]
+        else:
+            buffers = [info.get_buffer()]
+        for buffer in buffers:
             ok, rtp = GstRtp.RTPBuffer.map(buffer, Gst.MapFlags.READ)
             if not ok:
                 continue
