@@ -61,9 +61,14 @@ def remove_runs(connection: Connection, recording: int, rows: Iterable[Any], rea
 
 
 def _whole(pieces: list[Span], touched: Sequence[Span], hull: Span) -> list[Span]:
-    """Give the outer pieces of what is left the ends that lie outside of what was looked at."""
-    if pieces and touched[0].start_ns < hull.start_ns:
-        pieces[0] = Span(touched[0].start_ns, pieces[0].end_ns)
+    """Give the outer pieces of what is left the ends that lie outside of what was looked at.
+
+    What begins before the hull hung together and has lost nothing: what joins it may lie further back than was looked.
+    """
+    before = [piece for piece in pieces if piece.start_ns < hull.start_ns]
+    if before and touched[0].start_ns < hull.start_ns:
+        joined = Span(touched[0].start_ns, max(piece.end_ns for piece in before))
+        pieces = list(chained([joined, *pieces[len(before) :]]))
     if pieces and touched[-1].end_ns > hull.end_ns:
         pieces[-1] = Span(pieces[-1].start_ns, touched[-1].end_ns)
     return pieces

@@ -323,6 +323,20 @@ def test_what_is_derived_follows_from_the_segments(
         transaction.rollback()
 
 
+def test_a_long_segment_bridges_what_is_lost_below_it(connection: Connection) -> None:
+    plain, queries = Plain(), Queries()
+    bridge = replace(CHAIN[14], end_ns=CHAIN[14].start_ns + 150 * SECOND)
+    with connection.begin():
+        catalogue_index.add(connection, [*CHAIN[:18], *CHAIN[19:], bridge])
+        plain.segments = {(each.recording, each.start_ns): each for each in [*CHAIN[:18], *CHAIN[19:], bridge]}
+        compare(connection, queries, plain)
+        gone = CHAIN[20:30:2]
+        catalogue_index.remove(connection, gone)
+        for each in gone:
+            del plain.segments[each.recording, each.start_ns]
+        compare(connection, queries, plain)
+
+
 def compare(connection: Connection, queries: Queries, plain: Plain) -> None:
     always = Span(-1, FOREVER.end_ns)
     assert queries.usage(connection) == plain.usage()
