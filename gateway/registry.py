@@ -12,6 +12,7 @@ import pluggy
 
 from gateway.sdk import hooks
 from gateway.sdk.driver import CameraDriver
+from gateway.sdk.motion import MotionEngine
 from gateway.sdk.storage import StorageBackend
 
 GROUP = "gateway"
@@ -42,6 +43,23 @@ class PluginStatus:
     provides: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of classes that plug-ins register, through the hook `gateway_register_PLACE`."""
+
+    noun: str
+    place: str
+    """The attribute of the registry."""
+    base: type
+
+
+_KINDS = (
+    _Kind("driver", "drivers", CameraDriver),
+    _Kind("storage", "storages", StorageBackend),
+    _Kind("motion engine", "motion_engines", MotionEngine),
+)
+
+
 class PluginError(Exception):
     """A plug-in broke a rule of the hooks; the sentence says which."""
 
@@ -52,6 +70,7 @@ class Registry:
     def __init__(self, disabled: Iterable[str] = (), found: Iterable[EntryPoint] | None = None) -> None:
         self.drivers: dict[str, type[CameraDriver]] = {}
         self.storages: dict[str, type[StorageBackend]] = {}
+        self.motion_engines: dict[str, type[MotionEngine]] = {}
         self._plugins = pluggy.PluginManager(hooks.PROJECT)
         self._plugins.add_hookspecs(hooks)
         self._owners: dict[tuple[str, str], str] = {}
@@ -113,28 +132,28 @@ class Registry:
 
     def _take(self, name: str, plugin: object) -> tuple[str, ...]:
         """Take all that a plug-in registers, or raise and take nothing."""
-        drivers = self._offered(plugin, "gateway_register_drivers", "driver", CameraDriver)
-        storages = self._offered(plugin, "gateway_register_storages", "storage", StorageBackend)
-        self.drivers |= drivers
-        self.storages |= storages
-        taken = [*(("driver", kind) for kind in drivers), *(("storage", kind) for kind in storages)]
+        offers = [(kind, self._offered(plugin, kind)) for kind in _KINDS]
+        for kind, classes in offers:
+            getattr(self, kind.place).update(classes)
+        taken = [(kind.noun, registered) for kind, classes in offers for registered in classes]
         self._owners |= dict.fromkeys(taken, name)
         return tuple(" ".join(each) for each in taken)
 
-    def _offered(self, plugin: object, hook: str, noun: str, base: type) -> dict[str, Any]:
+    def _offered(self, plugin: object, kind: "_Kind") -> dict[str, Any]:
         others = [other for other in self._plugins.get_plugins() if other is not plugin]
-        offered: list[Any] = self._plugins.subset_hook_caller(hook, others)()
+        offered: list[Any] = self._plugins.subset_hook_caller(f"gateway_register_{kind.place}", others)()
         found: dict[str, Any] = {}
         for mapping in offered:
-            for kind, implementation in mapping.items():
-                self._check(noun, kind, implementation, base)
-                found[kind] = implementation
+            for name, implementation in mapping.items():
+                self._check(kind, name, implementation)
+                found[name] = implementation
         return found
 
-    def _check(self, noun: str, kind: str, implementation: object, base: type) -> None:
-        if not (isinstance(implementation, type) and issubclass(implementation, base)):
-            raise PluginError(f"{noun} {kind!r} is {implementation!r}, not a subclass of {base.__name__}")
-        if (noun, kind) in self._owners:
-            raise PluginError(f"{noun} {kind!r} is already registered by plug-in {self._owners[noun, kind]!r}")
+    def _check(self, kind: "_Kind", name: str, implementation: object) -> None:
+        noun = kind.noun
+        if not (isinstance(implementation, type) and issubclass(implementation, kind.base)):
+            raise PluginError(f"{noun} {name!r} is {implementation!r}, not a subclass of {kind.base.__name__}")
+        if (noun, name) in self._owners:
+            raise PluginError(f"{noun} {name!r} is already registered by plug-in {self._owners[noun, name]!r}")
         if not hasattr(implementation, "Settings"):
-            raise PluginError(f"{noun} {kind!r} has no Settings dataclass")
+            raise PluginError(f"{noun} {name!r} has no Settings dataclass")

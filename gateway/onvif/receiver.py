@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from gateway.domain.access import UserLevel
 from gateway.onvif.capabilities import RECEIVER
 from gateway.onvif.context import Context
 from gateway.onvif.recording import Audit
+from gateway.onvif.recording_events import without_login
 from gateway.onvif.recording_faults import faulting
 from gateway.onvif.recording_schema import Plain
 from gateway.services.receivers import MAX_RECEIVERS, MAX_URI, Receiver, ReceiverMode, Receivers, ReceiverTransport
@@ -34,21 +36,21 @@ class ReceiverService:
             "MaximumRTSPURILength": MAX_URI,
         }
 
-    async def GetReceivers(self, _request: Plain, _context: Context) -> Plain:
+    async def GetReceivers(self, _request: Plain, context: Context) -> Plain:
         """List receivers."""
-        return {"Receivers": [_plain(receiver) for receiver in self._receivers.all()]}
+        return {"Receivers": [_plain(receiver, context) for receiver in self._receivers.all()]}
 
     @faulting
-    async def GetReceiver(self, request: Plain, _context: Context) -> Plain:
+    async def GetReceiver(self, request: Plain, context: Context) -> Plain:
         """Return a receiver."""
-        return {"Receiver": _plain(self._receivers.receiver(request["ReceiverToken"]))}
+        return {"Receiver": _plain(self._receivers.receiver(request["ReceiverToken"]), context)}
 
     @faulting
     async def CreateReceiver(self, request: Plain, context: Context) -> Plain:
         """Make a receiver."""
         receiver = self._receivers.create(*_read(request["Configuration"]))
         self._audit(context, "CreateReceiver", receiver.token)
-        return {"Receiver": _plain(receiver)}
+        return {"Receiver": _plain(receiver, context)}
 
     @faulting
     async def DeleteReceiver(self, request: Plain, context: Context) -> Plain:
@@ -84,9 +86,11 @@ class ReceiverService:
         return {"ReceiverState": {"State": str(state), "AutoCreated": receiver.automatic}}
 
 
-def _plain(receiver: Receiver) -> Plain:
+def _plain(receiver: Receiver, context: Context) -> Plain:
+    """Return a receiver as a client may see it: only administrators see the login in its URI."""
+    uri = receiver.uri if context.account.level is UserLevel.ADMINISTRATOR else without_login(receiver.uri)
     setup = {"Stream": _UNICAST, "Transport": {"Protocol": str(receiver.transport)}}
-    configuration = {"Mode": str(receiver.mode), "MediaUri": receiver.uri, "StreamSetup": setup}
+    configuration = {"Mode": str(receiver.mode), "MediaUri": uri, "StreamSetup": setup}
     return {"Token": receiver.token, "Configuration": configuration}
 
 

@@ -167,7 +167,7 @@ def tell_receivers(receivers: Receivers, bus: Bus) -> None:
 
     def changed(receiver: Receiver, old: ReceiverState, new: ReceiverState) -> None:
         source = {_RECEIVER[0]: receiver.token}
-        uri = {"MediaUri": _without_login(receiver.uri)}
+        uri = {"MediaUri": without_login(receiver.uri)}
         bus.publish(Event.of(CHANGE_STATE, source, {"NewState": str(new), **uri}))
         if old is ReceiverState.CONNECTING and new is ReceiverState.NOT_CONNECTED:
             bus.publish(Event.of(CONNECTION_FAILED, source, uri))
@@ -191,7 +191,7 @@ def _data_deleted(change: Change) -> Event:
     return Event.of(_CONFIG + change.what, source, times)
 
 
-def _without_login(uri: str) -> str:
+def without_login(uri: str) -> str:
     """Return a URI without its user and password."""
     scheme, separator, rest = uri.partition("://")
     host, slash, path = rest.partition("/")

@@ -6,6 +6,7 @@ A hook argument is only ever added or deprecated, never changed.
 import pluggy
 
 from gateway.sdk.driver import CameraDriver
+from gateway.sdk.motion import MotionEngine
 from gateway.sdk.storage import StorageBackend
 
 PROJECT = "gateway"
@@ -21,3 +22,8 @@ def gateway_register_drivers() -> dict[str, type[CameraDriver]]:  # type: ignore
 @hookspec
 def gateway_register_storages() -> dict[str, type[StorageBackend]]:  # type: ignore[empty-body]
     """Return storage backends by the name that a configuration's `backend =` uses."""
+
+
+@hookspec
+def gateway_register_motion_engines() -> dict[str, type[MotionEngine]]:  # type: ignore[empty-body]
+    """Return motion engines by the name that a configuration's `engine =` uses."""

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import selectors
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from wsdiscovery.discovery import ThreadedWSDiscovery  # type: ignore[import-unt
 from wsdiscovery.service import Service  # type: ignore[import-untyped]
 from wsdiscovery.threaded import (  # type: ignore[import-untyped]
     AddressMonitorThread,
+    NetworkingThread,
     NetworkingThreadIPv4,
     NetworkingThreadIPv6,
 )
@@ -29,6 +31,10 @@ from gateway.servers.discovery import Interface, system_interfaces
 
 MAX_ANSWERS = 4096
 """Datagrams taken in one search: the package remembers every one."""
+BURST = 256
+"""Datagrams read before the package may send again."""
+RECEIVE_BUFFER = 1024 * 1024
+"""Bytes asked of the system for answers that come all at once; it may give less."""
 
 _SCOPE = "onvif://www.onvif.org/"
 _log = logging.getLogger(__name__)
@@ -96,23 +102,44 @@ class _AnswerSocket(socket.socket):
     taken = 0
 
     def recvfrom(self, size: int, flags: int = 0, /) -> tuple[bytes, tuple[str | int, ...]]:
-        datagram, peer = super().recvfrom(size, flags)
-        try:
-            message = parse(datagram)
-            clean = serialize(message)
-        except ValueError as error:  # from either direction: a namespace may be well-formed and yet no URI
-            raise BlockingIOError(str(error)) from None
-        if not isinstance(message.body, ProbeMatches | ResolveMatches) or self.taken >= MAX_ANSWERS:
-            raise BlockingIOError("no answer")
-        self.taken += 1
-        return clean, peer
+        for _ in range(BURST):
+            datagram, peer = super().recvfrom(size, flags)
+            clean = _rewritten(datagram)
+            if clean and self.taken < MAX_ANSWERS:
+                self.taken += 1
+                return clean, peer
+        raise BlockingIOError("nothing but noise")
+
+
+def _rewritten(datagram: bytes) -> bytes:
+    """Return an answer as we would write it; nothing for all else."""
+    try:
+        message = parse(datagram)
+        return serialize(message) if isinstance(message.body, ProbeMatches | ResolveMatches) else b""
+    except ValueError:  # from either direction: a namespace may be well-formed and yet no URI
+        return b""
 
 
 def _checked(sock: socket.socket) -> _AnswerSocket:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     return _AnswerSocket(fileno=sock.detach())
 
 
-class _IPv4Thread(NetworkingThreadIPv4):  # type: ignore[misc]
+class _Eager(NetworkingThread):  # type: ignore[misc]
+    """Reads what has come; the package itself takes a datagram each tenth of a second, and would miss most cameras."""
+
+    def start(self) -> None:
+        super().start()
+        self._selector.modify(self._multiInSocket, selectors.EVENT_READ)  # it is always writable
+
+    def _recvMessages(self) -> None:  # noqa: N802 - the package's name
+        for _ in range(BURST):
+            if not self._selector.select(0):
+                break
+            super()._recvMessages()
+
+
+class _IPv4Thread(_Eager, NetworkingThreadIPv4):  # type: ignore[misc]
     def _createMulticastOutSocket(self, addr: object, ttl: int) -> socket.socket:  # noqa: N802 - the package's name
         return _checked(super()._createMulticastOutSocket(addr, ttl))
 
@@ -120,7 +147,7 @@ class _IPv4Thread(NetworkingThreadIPv4):  # type: ignore[misc]
         return _checked(super()._createMulticastInSocket())
 
 
-class _IPv6Thread(NetworkingThreadIPv6):  # type: ignore[misc]
+class _IPv6Thread(_Eager, NetworkingThreadIPv6):  # type: ignore[misc]
     def _createMulticastOutSocket(self, addr: object, ttl: int) -> socket.socket:  # noqa: N802
         return _checked(super()._createMulticastOutSocket(addr, ttl))
 

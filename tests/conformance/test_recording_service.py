@@ -1,14 +1,17 @@
 """Recording control: every operation with good input, unknown tokens and edge cases; every answer valid."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from lxml import etree
+from media_samples import CONTEXT
 from onvif_calls import CONTRACT, Caller
 from recording_samples import Site, segment
 
+from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.recording import JobState
 from gateway.onvif.faults import SoapFault
 from gateway.onvif.receiver import ReceiverService
@@ -311,6 +314,18 @@ async def test_receivers(receive: Caller, site: Site, validate: Validate) -> Non
     assert (await receive("GetReceivers"))["Receivers"] == []
     assert {detail for _, _, detail in site.audited} >= {created["Token"]}
     assert all("192.0.2.9" not in detail for _, _, detail in site.audited)
+
+
+async def test_only_administrators_see_a_receivers_login(receive: Caller) -> None:
+    created = (await receive("CreateReceiver", setup(uri="rtsp://root:hunter2@192.0.2.9/1")))["Receiver"]
+    assert created["Configuration"]["MediaUri"] == "rtsp://root:hunter2@192.0.2.9/1"
+    operator = replace(CONTEXT, account=Account("guard", UserLevel.OPERATOR, Secret("secret")))
+    named = f"<trv:ReceiverToken>{created['Token']}</trv:ReceiverToken>"
+    seen = [
+        (await receive("GetReceiver", named, operator))["Receiver"],
+        *(await receive("GetReceivers", "", operator))["Receivers"],
+    ]
+    assert [receiver["Configuration"]["MediaUri"] for receiver in seen] == ["rtsp://192.0.2.9/1"] * 2
 
 
 async def test_impossible_receivers(receive: Caller) -> None:

@@ -1,6 +1,6 @@
 """Plays an RTSP address with GStreamer, without decoding, and counts what arrives.
 
-Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http --seconds N.
+Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http --seconds N [--interface NAME].
 Prints one JSON object per track:
 {"video": {"encoding", "packets", "gaps", "frames", "first_rtp", "last_rtp", "keyframe_first", "since"}, …}.
 `since` is when the first packet came, in seconds since the epoch.
@@ -81,7 +81,7 @@ def starts_key_frame(payload: bytes) -> bool:
 class Viewer:
     """One rtspsrc, each of its pads drained into a sink."""
 
-    def __init__(self, url: str, transport: str) -> None:
+    def __init__(self, url: str, transport: str, interface: str) -> None:
         self.tracks: dict[str, Track] = {}
         self.error = ""
         self.loop = GLib.MainLoop()
@@ -91,6 +91,7 @@ class Viewer:
         source.set_property("protocols", TRANSPORTS[transport])
         source.set_property("latency", 500)
         source.set_property("tls-validation-flags", 0)  # the certificate is one of our own making
+        source.set_property("multicast-iface", interface or None)
         source.connect("pad-added", self._pad)
         self.pipeline.add(source)
         bus = self.pipeline.get_bus()
@@ -149,9 +150,10 @@ def main() -> int:
     parser.add_argument("url")
     parser.add_argument("--transport", choices=TRANSPORTS, default="tcp")
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--interface", default="", help="where groups are joined; all interfaces by default")
     options = parser.parse_args()
     Gst.init(None)
-    viewer = Viewer(options.url, options.transport)
+    viewer = Viewer(options.url, options.transport, options.interface)
     viewer.play(options.seconds)
     print(json.dumps({name: track.report() for name, track in viewer.tracks.items()}))
     if viewer.error:

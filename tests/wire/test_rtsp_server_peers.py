@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
+import json
 import sys
 from pathlib import Path
 
 import av
 import pytest
-from rtsp_peers import PATH, House, encoded_gop, house
+from rtsp_peers import GOP, PATH, House, encoded_gop, house
 
 from gateway.servers.rtsp_ports import FixedGroups
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.peer
 
 GROUPS = FixedGroups({PATH: ("239.255.78.2", 42_100)}, ttl=0, interface="127.0.0.1")
 FRAMES = 40
+GST_VIEWER = ("/usr/bin/python3", str(Path(__file__).parents[1] / "peers/gst_viewer.py"))
 
 
 async def run(*command: str) -> str:
@@ -74,17 +76,16 @@ async def test_ffprobe_finds_the_tracks() -> None:
         assert found.split() == ["h264,320", "pcm_mulaw,8000"]
 
 
-@pytest.mark.parametrize("protocols", ["tcp", "udp", "udp-mcast", "http"])
-async def test_gstreamer_plays(protocols: str) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "udp", "multicast", "http"])
+async def test_gstreamer_plays(transport: str) -> None:
     with house(multicast=GROUPS) as home:
         home.run()
-        location = home.url.replace("rtsp://", "rtsph://") if protocols == "http" else home.url
-        source = [f"location={location}", f"protocols={'tcp' if protocols == 'http' else protocols}"]
-        if protocols == "udp-mcast":
-            source.append("multicast-iface=lo")
-        frames = "application/x-rtp,media=video ! rtph264depay ! video/x-h264,alignment=au"
-        pipeline = f"rtspsrc {' '.join(source)} ! {frames} ! identity eos-after={FRAMES} ! fakesink"
-        await run("gst-launch-1.0", "-q", *pipeline.split())
+        url = home.url.replace("rtsp://", "rtsph://") if transport == "http" else home.url
+        interface = ("--interface", "lo") if transport == "multicast" else ()
+        seen = json.loads(await run(*GST_VIEWER, url, "--transport", transport, "--seconds", "1.5", *interface))
+        assert {track["encoding"]: track["gaps"] for track in seen.values()} == {"H264": 0, "PCMU": 0}
+        assert seen["video"]["frames"] >= FRAMES - GOP
+        assert seen["video"]["keyframe_first"]
 
 
 async def test_ffmpeg_joins_a_group(tmp_path: Path) -> None:
