@@ -19,7 +19,7 @@ from gateway.config import Config, data_directory
 from gateway.db import load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
-from gateway.domain.device import DeviceIdentity
+from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
 from gateway.domain.errors import GatewayError
 from gateway.drivers import camera_specs
 from gateway.listeners import Listeners
@@ -66,8 +66,6 @@ from gateway.services.profiles import Profiles
 from gateway.services.snapshots import Snapshots
 from gateway.services.subscriptions import Subscriptions
 
-PACKAGE = "onvif-vms-gateway"
-MANUFACTURER, MODEL = "ONVIF VMS Gateway", "Gateway"
 DEVICE_TYPES = (
     "{http://www.onvif.org/ver10/network/wsdl}NetworkVideoTransmitter",
     "{http://www.onvif.org/ver10/device/wsdl}Device",

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from gateway import app, cli_archive
+from gateway import cli_archive
 from gateway.config import Config, ConfigError, Http, Rtsp, data_directory, load, parse_listen
 from gateway.db import open_database
 from gateway.domain.access import Account, Secret, UserLevel
@@ -26,6 +26,9 @@ from gateway.sdk.clock import SystemClock
 from gateway.servers.probe import probe
 from gateway.services.accounts import Accounts
 from gateway.storages import with_demo_storage
+
+if TYPE_CHECKING:
+    from gateway.app import Report
 
 _EPILOG = """\
 examples:
@@ -142,15 +145,16 @@ def _listening(section: _Section, name: str, text: str) -> _Section:
 
 def _run(options: argparse.Namespace) -> int:
     """Run the gateway: relay the configured cameras and answer ONVIF, RTSP and WS-Discovery until SIGTERM or Ctrl-C."""
+    from gateway import app  # noqa: PLC0415 - seconds of imports on a small machine, which no other command needs
 
-    def ready(report: app.Report) -> None:
+    def ready(report: "Report") -> None:
         print(json.dumps(_as_json(report)) if options.json else _welcome(report), flush=True)
 
     app.run(lambda: _read_config(options), ready, os.environ)
     return 0
 
 
-def _as_json(report: app.Report) -> dict[str, object]:
+def _as_json(report: "Report") -> dict[str, object]:
     cameras = [{"id": camera.id, "name": camera.name, **camera.streams} for camera in report.cameras]
     line: dict[str, object] = {"onvif": report.onvif, "rtsp": report.rtsp, "console": report.console}
     line["cameras"] = cameras
@@ -159,7 +163,7 @@ def _as_json(report: app.Report) -> dict[str, object]:
     return line
 
 
-def _welcome(report: app.Report) -> str:
+def _welcome(report: "Report") -> str:
     lines = ["", f"  ONVIF    {report.onvif}", f"  RTSP     {report.rtsp}", f"  Console  {report.console}", ""]
     for camera in report.cameras:
         lines += [f"  {camera.name}", *(f"    {name:5} {uri}" for name, uri in camera.streams.items())]

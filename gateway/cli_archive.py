@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from gateway.app import MANUFACTURER, MODEL, PACKAGE
 from gateway.archive_store import ArchiveStore
 from gateway.config import Config, data_directory
 from gateway.db import AuditEntry, Database, load_identity, open_database
+from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.recording import Hold, Span
 from gateway.registry import Registry

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+PACKAGE = "onvif-vms-gateway"
+"""The installed distribution, whose version is the firmware's."""
+MANUFACTURER, MODEL = "ONVIF VMS Gateway", "Gateway"
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceIdentity:
