@@ -25,10 +25,12 @@ from gateway.services.archive import LATEST_NS, Archive
 from gateway.services.exports import Export, Exports
 from gateway.services.fsck import Fsck
 from gateway.services.retention import Rules, Sweeper
+from gateway.services.storage_turns import THREADS_AT_ONCE
 from gateway.services.storages import Storages
 from gateway.storages import storages as configured_storages
 
-DISK_THREADS = 8
+SPARE_THREADS = 2
+"""Disk threads besides those that the storages would keep if all of them hung."""
 _BATCH = 500
 _log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class ArchiveStore:
         self._own = data_directory(config)
         self.catalogue = database.catalogue
         self.backends = {volume.id: backend for volume, backend in volumes}
-        self.disk = ThreadPoolExecutor(DISK_THREADS, "disk")
+        self.disk = ThreadPoolExecutor(SPARE_THREADS + THREADS_AT_ONCE * len(volumes), "disk")
         self.storages = Storages(volumes, self.disk, clock, self._used, changed)
         self.archive = Archive(self.catalogue, self.storages)
         self.fsck = Fsck(self.catalogue, self.backends, Scanner, check_samples, self.disk, self.storages.writing)

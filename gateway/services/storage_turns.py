@@ -1,4 +1,4 @@
-"""Turns at using a storage, so that one that hangs keeps some of the disk threads, and never all."""
+"""Turns at using a storage, so that one that hangs keeps its own disk threads, and no others."""
 
 import asyncio
 import errno
@@ -11,7 +11,8 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.storage import SegmentWriter
 
 WRITES_AT_ONCE, READS_AT_ONCE = 4, 2
-"""Disk threads that one storage may keep: less than there are."""
+THREADS_AT_ONCE = WRITES_AT_ONCE + READS_AT_ONCE + 1
+"""Disk threads that one storage may keep: those, and one that looks at its state."""
 
 TURN_SECONDS = 5.0
 """How long to wait for one of those."""
