@@ -298,7 +298,7 @@ class Gateway:
         async def restart() -> None:
             self._spawn("restart", self._restart_soon())
 
-        async def reset(_hard: bool) -> None:  # noqa: FBT001 - the port's shape
+        async def reset() -> None:
             for profile in profiles.stored.virtual():
                 profiles.stored.delete(profile.token)
             await restart()

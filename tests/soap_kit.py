@@ -112,7 +112,7 @@ class Kit:
         self.codec = Codec(self.contract)
         self.settings = MemorySettings()
         self.store = MemoryAccountStore()
-        self.events: list[object] = []
+        self.events: list[str] = []
         accounts = Accounts(self.store)
         networks = [ip_network(anonymous)] if anonymous else []
         self.gatekeeper = Gatekeeper(accounts, DigestServer("onvif", b"k" * 32), FailureLimiter(), self.clock, networks)
@@ -142,8 +142,8 @@ class Kit:
     async def _restart(self) -> None:
         self.events.append("restart")
 
-    async def _reset(self, hard: bool) -> None:  # noqa: FBT001 - the port's shape
-        self.events.append(("reset", hard))
+    async def _reset(self) -> None:
+        self.events.append("reset")
 
     async def post(self, data: bytes, *, authorization: str | None = None, peer: str = PEER) -> SoapResponse:
         """Send raw bytes."""

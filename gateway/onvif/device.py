@@ -51,8 +51,8 @@ class DeviceActions:
     """What the device can have done to itself. Each returns before it takes effect, so that the reply gets out."""
 
     restart: Callable[[], Awaitable[None]]
-    reset: Callable[[bool], Awaitable[None]]
-    """Goes back to the configuration's settings; true also forgets what ONVIF calls hard settings."""
+    reset: Callable[[], Awaitable[None]]
+    """Forgets what clients set, beyond the device's own settings."""
     scopes_changed: Callable[[], None]
     """Scopes or discovery mode changed: discovery must say Hello again."""
 
@@ -206,11 +206,14 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
         await self._actions.restart()
         return {"Message": f"The gateway restarts in {RESTART_SECONDS} seconds."}
 
-    async def SetSystemFactoryDefault(self, request: dict[str, Any], _context: Context) -> dict[str, Any]:
-        """Forget what clients set. The configuration, accounts and recordings stay: they belong to the operator."""
+    async def SetSystemFactoryDefault(self, _request: dict[str, Any], _context: Context) -> dict[str, Any]:
+        """Forget what clients set. The configuration, accounts and recordings stay: they belong to the operator.
+
+        What a hard reset would forget besides, network settings, belongs to the operating system.
+        """
         self.reset_scopes()
         self._store.store(_TIME_ZONE, _UTC0)
-        await self._actions.reset(request["FactoryDefault"] == "Hard")
+        await self._actions.reset()
         return {}
 
     async def GetSystemUris(self, _request: dict[str, Any], _context: Context) -> dict[str, Any]:
