@@ -16,12 +16,13 @@ import uvloop
 
 from gateway.archiving import ArchiveSwitch, Surroundings
 from gateway.config import Config, data_directory
-from gateway.db import load_identity, open_database
+from gateway.db import Database, load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
 from gateway.domain.errors import GatewayError
 from gateway.drivers import camera_specs
+from gateway.engines import motion_specs
 from gateway.listeners import Listeners
 from gateway.media.decoder import DecoderPool
 from gateway.onvif.authentication import Authenticator
@@ -37,10 +38,11 @@ from gateway.onvif.events_notify import NOTIFY_CONTENT_TYPE
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
 from gateway.onvif.media_faults import ANONYMOUS_FAULTS
-from gateway.onvif.media_model import video_source_token
+from gateway.onvif.media_model import analytics_token, video_source_configuration_token, video_source_token
 from gateway.onvif.media_profiles import MediaProfiles, Streaming
 from gateway.protocols.http_auth import Algorithm, DigestServer
 from gateway.protocols.rtp import parameter_sets
+from gateway.protocols.rtp.block import ends_frame
 from gateway.protocols.soap.wsse import TokenVerifier
 from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
@@ -62,6 +64,9 @@ from gateway.services.cameras import Cameras, live_path
 from gateway.services.event_sources import tell_signal_loss, tell_start
 from gateway.services.eventbus import EventBus
 from gateway.services.limiter import FailureLimiter
+from gateway.services.motion import Motion, MotionPorts
+from gateway.services.motion_events import MotionEvents, Tokens
+from gateway.services.motion_rules import MotionRules
 from gateway.services.profiles import Profiles
 from gateway.services.snapshots import Snapshots
 from gateway.services.subscriptions import Subscriptions
@@ -214,6 +219,8 @@ class Gateway:
             clock,
         )
         bus = EventBus(clock)
+        decoders = self._decoders()
+        motion = self._motion(registry, cameras, database, bus, decoders)
         events = await self._events(bus, cameras, contract, codec)
         services = (device, MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles), events)
         for service in services:
@@ -222,15 +229,24 @@ class Gateway:
         authenticator = Authenticator(gatekeeper, verifier, clock)
         endpoint = Endpoint(services, contract, codec, authenticator, clock, anonymous_faults=ANONYMOUS_FAULTS)
 
-        decoders = DecoderPool(parameter_sets.from_fmtp)
-        stack.callback(decoders.close)
         snapshots = Snapshots(cameras, decoders)
         stack.callback(snapshots.close)
         access = HttpAccess(gatekeeper)
         console = console_routes(config.gateway.name, cameras, access, listeners.rtsp_base)
         settings = HttpSettings(listeners.rtsp_base, config.http.external or "")
         around = Surroundings(
-            registry, database, identity.uuid, cameras, profiles, bus, contract, codec, clock, rtsp, WEBSOCKET_URI
+            registry,
+            database,
+            identity.uuid,
+            cameras,
+            profiles,
+            bus,
+            contract,
+            codec,
+            clock,
+            rtsp,
+            WEBSOCKET_URI,
+            motion.strongest,
         )
         archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)
         exports = export_routes(access, archive.movie)
@@ -321,6 +337,28 @@ class Gateway:
         poster = await self._stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
         return EventService(bus, subscriptions, contract, codec, poster.post, self._clock)
 
+    def _decoders(self) -> DecoderPool:
+        decoders = DecoderPool(parameter_sets.from_fmtp)
+        self._stack.callback(decoders.close)
+        return decoders
+
+    def _motion(
+        self, registry: Registry, cameras: Cameras, database: Database, bus: EventBus, decoders: DecoderPool
+    ) -> Motion:
+        """Look for motion from now on, where that is configured."""
+        specs, configured = motion_specs(self.config, registry)
+        rules = MotionRules(configured, database.settings)
+        ports = MotionPorts(
+            lambda camera: cameras.stream(live_path(camera, PROFILE_NAMES[-1])),
+            decoders,
+            lambda unit: ends_frame(unit.packets),
+            self._clock,
+        )
+        motion = Motion(specs, rules, MotionEvents(bus, _tokens), ports)
+        cameras.watch(motion.camera_changed)
+        self._stack.push_async_callback(_cancel, self._spawn("motion", motion.run()))
+        return motion
+
     async def _start_archive(self, archive: ArchiveSwitch) -> None:
         control = ControlServer(data_directory(self.config, self._environment), archive.commands())
         await control.start()
@@ -347,8 +385,9 @@ class Gateway:
         self._discovery = discovery
         self._stack.push_async_callback(discovery.stop)
 
-    def _spawn(self, name: str, work: Coroutine[object, object, None]) -> None:
+    def _spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         self._tasks.append(asyncio.create_task(work, name=name))
+        return self._tasks[-1]
 
     async def _cancel_tasks(self) -> None:
         for task in self._tasks:
@@ -365,6 +404,16 @@ def _report(cameras: Cameras, listeners: Listeners, administrator: Account | Non
     )
     web = listeners.http_base(host)
     return Report(web + DeviceService.path, rtsp, f"{web}/", reports, administrator)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel a task that works with what is closed next."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _tokens(camera: str) -> Tokens:
+    return Tokens(video_source_token(camera), video_source_configuration_token(camera), analytics_token(camera))
 
 
 def _own_host(bound: str) -> str:

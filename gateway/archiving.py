@@ -25,7 +25,7 @@ from gateway.onvif.codec import Codec
 from gateway.onvif.context import Context, Service
 from gateway.onvif.contract import Contract
 from gateway.onvif.endpoint import Endpoint
-from gateway.onvif.media_model import profile_token, video_source_token
+from gateway.onvif.media_model import profile_token, video_source_configuration_token, video_source_token
 from gateway.onvif.media_profiles import MediaProfiles
 from gateway.onvif.receiver import ReceiverService
 from gateway.onvif.recording import RecordingService
@@ -83,6 +83,8 @@ class Surroundings:
     rtsp: RtspServer
     websocket: str
     """URI of RTSP over WebSocket."""
+    motion: Callable[[str, int, int], int]
+    """How strong motion lately was in a camera's picture, by its id and a stretch of time."""
 
 
 class Archiving:
@@ -204,6 +206,7 @@ class Archiving:
             self._with.clock,
             self.store.disk,
             self.store.sweeper.make_room,
+            motion=self._motion,
         )
         return Recorder(ports, self.recordings, self._with.bus, local_zone(), self._concerns)
 
@@ -279,6 +282,10 @@ class Archiving:
         camera = path.split("/")[2] if path.startswith("/live/") else ""
         named = {each.id for each in self._with.cameras.channels() if values & _tokens(each.id)}
         return not named or camera in named
+
+    def _motion(self, path: str, start_ns: int, end_ns: int) -> int:
+        """Return how strong motion was in a stream's picture, 0 to 255."""
+        return self._with.motion(path.split("/")[2], start_ns, end_ns) if path.startswith("/live/") else 0
 
     def _storage_changed(self, name: str, old: StorageStatus, new: StorageStatus) -> None:
         """Tell of a storage; may be called in a disk thread."""
@@ -398,5 +405,8 @@ def local_zone() -> tzinfo:
 
 def _tokens(camera: str) -> set[str]:
     """Return the tokens that events may name a camera by."""
-    configuration = f"VideoSourceConfiguration_{camera}"
-    return {video_source_token(camera), configuration, *(profile_token(camera, name) for name in PROFILE_NAMES)}
+    return {
+        video_source_token(camera),
+        video_source_configuration_token(camera),
+        *(profile_token(camera, name) for name in PROFILE_NAMES),
+    }

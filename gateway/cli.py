@@ -21,6 +21,7 @@ from gateway.db import open_database
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.drivers import camera_specs, demo_cameras
+from gateway.engines import motion_specs
 from gateway.registry import PluginState, PluginStatus, Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.probe import probe
@@ -178,7 +179,9 @@ def _welcome(report: "Report") -> str:
 def _check(options: argparse.Namespace) -> int:
     """Check a configuration: every key, every value, every driver's settings, every secret it refers to."""
     config = _read_config(options)
-    cameras = camera_specs(config, Registry(config.plugins.disabled), SystemClock(), strict=True)
+    registry = Registry(config.plugins.disabled)
+    cameras = camera_specs(config, registry, SystemClock(), strict=True)
+    motion_specs(config, registry, strict=True)
     print(f"{options.config}: no errors; cameras: {', '.join(camera.id for camera in cameras) or 'none'}")
     return 0
 

@@ -5,19 +5,19 @@ import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any
 
 from gateway.domain.event import Event
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription
-from gateway.domain.recording import AUDIO_TRACK, VIDEO_TRACK, Assignment, Extent, Segment, Span, Trigger
+from gateway.domain.recording import AUDIO_TRACK, VIDEO_TRACK, Assignment, Extent, Fragment, Segment, Span, Trigger
 from gateway.protocols.mp4.reader import read_fragment, read_header
 from gateway.protocols.mp4.writer import Muxer
 from gateway.sdk.storage import SegmentWriter
 from gateway.services.eventbus import EventReader
 from gateway.services.recorder import Recorder
-from gateway.services.recorder_ports import RecorderPorts
+from gateway.services.recorder_ports import RecorderPorts, no_motion
 from gateway.services.streams import LiveStream
 from gateway.testing.clock import FakeClock, settle
 
@@ -109,6 +109,11 @@ class MemoryStorages:
         return self.all[segment.storage].files[segment.name].data
 
 
+def _unmarked(segment: Segment) -> list[Fragment]:
+    """Return the fragments without their motion, which may become known later."""
+    return [replace(each, motion=0) for each in segment.fragments]
+
+
 class Ledger:
     """An archive that keeps what it is told, and checks the order."""
 
@@ -120,13 +125,13 @@ class Ledger:
         known = self.growing.get(segment.recording)
         assert segment.fragments
         assert known is None or (
-            known.start_ns == segment.start_ns and known.fragments == segment.fragments[: len(known.fragments)]
+            known.start_ns == segment.start_ns and _unmarked(known) == _unmarked(segment)[: len(known.fragments)]
         )
         self.growing[segment.recording] = segment
 
     def closed(self, segment: Segment) -> None:
         assert segment.closed
-        assert self.growing.pop(segment.recording).fragments == segment.fragments
+        assert _unmarked(self.growing.pop(segment.recording)) == _unmarked(segment)
         self.segments.append(segment)
 
     def extent(self, recording: str) -> Extent | None:
@@ -195,6 +200,7 @@ class Kit:
     states: list[tuple[str, str]] = field(default_factory=list)
     room: list[str] = field(default_factory=list)
     write_seconds: float = 10.0
+    motion: Callable[[str, int, int], int] = no_motion
 
     def __post_init__(self) -> None:
         self.freed = False
@@ -207,6 +213,7 @@ class Kit:
             self.disk,
             self._make_room,
             self.write_seconds,
+            self.motion,
         )
         self.recorder = Recorder(ports, self.jobs, self.bus, UTC)
         self.recorder.watch(self._told)

@@ -5,11 +5,13 @@ from gateway.config.loading import ConfigError, data_directory, from_table, load
 from gateway.config.sections import (
     Access,
     Camera,
+    CameraMotion,
     Config,
     Database,
     Discovery,
     Gateway,
     Http,
+    Motion,
     Multicast,
     Plugins,
     Recording,
@@ -17,12 +19,14 @@ from gateway.config.sections import (
     Rtsp,
     Storage,
     Tls,
+    Zone,
 )
 from gateway.config.values import ListenAddress, parse_listen
 
 __all__ = [
     "Access",
     "Camera",
+    "CameraMotion",
     "Config",
     "ConfigError",
     "Database",
@@ -30,6 +34,7 @@ __all__ = [
     "Gateway",
     "Http",
     "ListenAddress",
+    "Motion",
     "Multicast",
     "Plugins",
     "Recording",
@@ -37,6 +42,7 @@ __all__ = [
     "Rtsp",
     "Storage",
     "Tls",
+    "Zone",
     "data_directory",
     "did_you_mean",
     "from_table",

@@ -92,7 +92,7 @@ class Checker:
     def _annotated(self, value: object, hint: Any, extras: Sequence[object], path: str) -> Any:  # noqa: ANN401
         for extra in extras:
             if isinstance(extra, Parsed):
-                text = self._plain(value, str, path)
+                text = value if extra.any_type else self._plain(value, str, path)
                 return text if text is BAD else self._parsed(text, extra, path)
         number = self.convert(value, hint, path)
         for extra in extras:
@@ -102,7 +102,7 @@ class Checker:
                     return self.complain(path, f"must be from {low} to {high}, not {number}")
         return number
 
-    def _parsed(self, text: str, rule: Parsed, path: str) -> object:
+    def _parsed(self, text: Any, rule: Parsed, path: str) -> object:  # noqa: ANN401 - as in the file
         try:
             return rule.parse(text)
         except (ValueError, GatewayError) as error:

@@ -15,10 +15,13 @@ from gateway.config.sections import Config, Tls
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.driver import CameraDriver
+from gateway.sdk.motion import MotionEngine
 from gateway.sdk.storage import StorageBackend
 
 _LAST_GROUP = IPv4Address("239.255.255.255")
 _DIRECTORY = "onvif-vms-gateway"
+MAX_ZONES = 16
+"""Of one camera: what a client may have in rules too."""
 
 
 class ConfigError(GatewayError):
@@ -56,6 +59,7 @@ def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
         _check_ids("storage", [storage.id for storage in config.storages], checker)
         _check_ids("recording", [recording.name for recording in config.recordings], checker)
         _check_recordings(config, checker)
+        _check_zones(config, checker)
         _check_tls(config.tls, checker)
         _check_groups(config, checker)
         if not config.access.digest_algorithms:
@@ -66,14 +70,14 @@ def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
 
 
 def settings_for(
-    owner: type[CameraDriver] | type[StorageBackend],
+    owner: type[CameraDriver] | type[StorageBackend] | type[MotionEngine],
     table: dict[str, Any],
     path: str,
     *,
     base: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Any:  # noqa: ANN401 - of the driver's own type
-    """Return the settings of a camera or storage as its class's `Settings`, its secrets read.
+    """Return the settings of a camera, storage or motion engine as its class's `Settings`, its secrets read.
 
     Relative paths start from `base`, or from the current directory. Raises ConfigError with every problem, or
     GatewayError of kind INTERNAL if the class's `Settings` can't be configured at all.
@@ -121,6 +125,16 @@ def _check_recordings(config: Config, checker: Checker) -> None:
                 checker.complain(f"{path}.{key}", f"is missing: the mode is {mode!r}")
             elif given and recording.mode != mode and not (key == "schedule" and recording.mode == "event"):
                 checker.complain(f"{path}.{key}", f"has no meaning in the mode {recording.mode!r}")
+
+
+def _check_zones(config: Config, checker: Checker) -> None:
+    for index, camera in enumerate(config.cameras):
+        path, first = f"camera[{index}].motion.zone", dict[str, int]()
+        for number, zone in enumerate(camera.motion.zones):
+            if (other := first.setdefault(zone.name, number)) != number:
+                checker.complain(f"{path}[{number}].name", f"{zone.name!r} is already the name of {path}[{other}]")
+        if len(camera.motion.zones) > MAX_ZONES:
+            checker.complain(path, f"must have at most {MAX_ZONES} zones, not {len(camera.motion.zones)}")
 
 
 def _check_groups(config: Config, checker: Checker) -> None:

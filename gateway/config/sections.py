@@ -14,8 +14,10 @@ from gateway.config.values import (
     Listen,
     ListenAddress,
     Location,
+    MotionMode,
     Name,
     Network,
+    Outline,
     Period,
     RecordingId,
     RtspUrl,
@@ -23,6 +25,7 @@ from gateway.config.values import (
     StorageId,
 )
 from gateway.domain.camera import PROFILE_NAMES
+from gateway.domain.motion import WHOLE_PICTURE
 
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - a recorder is there to be reached
 
@@ -111,12 +114,48 @@ class Plugins(msgspec.Struct, frozen=True, kw_only=True):
     disabled: tuple[str, ...] = ()
 
 
+class Motion(msgspec.Struct, frozen=True, kw_only=True):
+    """`[motion]`: looking for motion, for cameras that do not say otherwise."""
+
+    enabled: bool = False
+    engine: str = "framediff"
+    mode: MotionMode = 5.0
+    width: Annotated[int, msgspec.Meta(ge=80, le=1920)] = 320
+    hold: Annotated[float, msgspec.Meta(ge=0, le=300)] = 5.0
+    settings: dict[str, Any] = {}
+    """`[motion.settings]` as written; `settings_for` checks it against the engine."""
+
+
+class Zone(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[camera.motion.zone]]`: a part of the picture in which motion counts."""
+
+    name: Name
+    polygon: Outline = WHOLE_PICTURE
+    sensitivity: Annotated[int, msgspec.Meta(ge=0, le=100)] = 50
+    min_size: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.001
+    min_duration: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
+
+
+class CameraMotion(msgspec.Struct, frozen=True, kw_only=True):
+    """`[camera.motion]`: what of `[motion]` is otherwise for one camera, and where it is looked."""
+
+    enabled: bool | None = None
+    engine: str | None = None
+    mode: MotionMode | None = None
+    width: Annotated[int, msgspec.Meta(ge=80, le=1920)] | None = None
+    hold: Annotated[float, msgspec.Meta(ge=0, le=300)] | None = None
+    masks: tuple[Outline, ...] = ()
+    zones: tuple[Zone, ...] = msgspec.field(default=(), name="zone")
+    settings: dict[str, Any] = {}
+
+
 class Camera(msgspec.Struct, frozen=True, kw_only=True):
     """`[[camera]]`: one camera, in the order that a VMS will see."""
 
     id: CameraId
     driver: str
     name: Name | None = None
+    motion: CameraMotion = CameraMotion()
     settings: dict[str, Any] = {}
     """`[camera.settings]` as written; `settings_for` checks it against the driver."""
 
@@ -176,6 +215,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     database: Database = Database()
     plugins: Plugins = Plugins()
     retention: Retention = Retention()
+    motion: Motion = Motion()
     cameras: tuple[Camera, ...] = msgspec.field(default=(), name="camera")
     storages: tuple[Storage, ...] = msgspec.field(default=(), name="storage")
     recordings: tuple[Recording, ...] = msgspec.field(default=(), name="recording")

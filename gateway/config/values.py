@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from gateway.domain.camera import check_id
+from gateway.domain.motion import Point, Polygon
 from gateway.domain.recording import WeeklyPeriod
 
 _LISTEN = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*)):([0-9]{1,5})")
@@ -21,6 +22,8 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
 _LOCAL_GROUPS = ip_network("224.0.0.0/24")
 _NAME_LIMIT = 64
+_RATES = (0.1, 60.0)
+_CORNERS = (3, 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class Parsed:
     """Marks a type whose values are made by `parse`, which raises ValueError or GatewayError with a sentence's end."""
 
     parse: Callable[[Any], object]
-    """Takes the value from the file, which already has the type written in the file: a string or an integer."""
+    """Takes the value from the file, a string."""
+    any_type: bool = False
+    """The value in the file need not be a string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,34 @@ def _parse_days(text: str) -> list[int] | None:
     return [(start + index) % 7 for index in range(count)]
 
 
+def _parse_mode(value: object) -> str | float:
+    if isinstance(value, str) and value in {"keyframes", "all"}:
+        return value
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if number is None:
+        raise ValueError(f"must be 'keyframes', 'all' or a number of pictures per second, not {value!r}")
+    if not _RATES[0] <= number <= _RATES[1]:
+        raise ValueError(f"must be from {_RATES[0]:g} to {_RATES[1]:g} pictures per second, not {number:g}")
+    return float(number)
+
+
+def _parse_polygon(value: object) -> Polygon:
+    """Read `[[x, y], …]`. Raises ValueError."""
+    example = "such as [[0.1, 0.2], [0.9, 0.2], [0.5, 0.8]]"
+    points = value if isinstance(value, list) else []
+    if not _CORNERS[0] <= len(points) <= _CORNERS[1]:
+        raise ValueError(f"must be an array of {_CORNERS[0]} to {_CORNERS[1]} corners, {example}")
+    return tuple(_parse_point(point, example) for point in points)
+
+
+def _parse_point(value: object, example: str) -> Point:
+    numbers = value if isinstance(value, list) else []
+    good = [type(number) in {int, float} and 0 <= number <= 1 for number in numbers]
+    if good != [True, True]:
+        raise ValueError(f"{value!r} is no corner: x and y are from 0 to 1, {example}")
+    return float(numbers[0]), float(numbers[1])
+
+
 Listen: TypeAlias = Annotated[ListenAddress, Parsed(parse_listen)]
 Network: TypeAlias = Annotated[IPv4Network | IPv6Network, Parsed(_parse_network)]
 Group: TypeAlias = Annotated[IPv4Address, Parsed(_parse_group)]
@@ -152,3 +185,5 @@ Period: TypeAlias = Annotated[tuple[WeeklyPeriod, ...], Parsed(parse_period)]
 CameraId: TypeAlias = Annotated[str, Parsed(check_id)]
 RecordingId: TypeAlias = Annotated[str, Parsed(partial(check_id, noun="recording"))]
 StorageId: TypeAlias = Annotated[str, Parsed(partial(check_id, noun="storage"))]
+MotionMode: TypeAlias = Annotated[Literal["keyframes", "all"] | float, Parsed(_parse_mode, any_type=True)]
+Outline: TypeAlias = Annotated[Polygon, Parsed(_parse_polygon, any_type=True)]

@@ -320,6 +320,16 @@ def video_source_token(channel: str) -> str:
     return f"VideoSource_{channel}"
 
 
+def video_source_configuration_token(channel: str) -> str:
+    """Return the token of a channel's VideoSourceConfiguration."""
+    return f"VideoSourceConfiguration_{channel}"
+
+
+def analytics_token(channel: str) -> str:
+    """Return the token of a channel's VideoAnalyticsConfiguration."""
+    return f"VideoAnalytics_{channel}"
+
+
 def _media1(encoders: Sequence[VideoEncoder]) -> dict[str, VideoEncoder]:
     """Return one channel's encoders as Media1 shows them: with a stream that it can express."""
     lender = next((encoder for encoder in encoders if encoder.encoding in MEDIA1_ENCODINGS), None)

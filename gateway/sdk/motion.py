@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gateway.domain.motion import MotionResult, MotionSettings
+from gateway.domain.motion import MotionResult, MotionSettings, Tampering
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class MotionEngine(ABC):
 
     Settings: ClassVar[type[Any]]
     """Frozen dataclass of the engine's own keys in `[motion.settings]`; types are checked from its hints."""
+    tampering: ClassVar[frozenset[Tampering]] = frozenset()
+    """What it recognises besides motion; only that is announced to clients."""
 
     def __init__(self, motion: MotionSettings, settings: Any) -> None:  # noqa: ANN401 - each engine has its own
         self.motion = motion

@@ -132,6 +132,11 @@ async def no_room(_storage: str) -> bool:
     return False
 
 
+def no_motion(_path: str, _start_ns: int, _end_ns: int) -> int:
+    """Answer that nothing moved."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class RecorderPorts:
     """What every recording of a recorder shares."""
@@ -147,5 +152,7 @@ class RecorderPorts:
     """Frees room on a full storage; tells whether writing can be tried again."""
     write_seconds: float = 10.0
     """A storage that takes longer for one write has failed."""
+    motion: Callable[[str, int, int], int] = no_motion
+    """How strong motion was in the picture of a stream's path in a stretch of time, 0 to 255; it may be known late."""
     version: str = "1"
     """Goes into every file."""

@@ -47,6 +47,8 @@ class _File:
     """Numbers of the tracks in the file by those in the stream."""
     tokens: tuple[str, ...]
     """Tokens of the file's tracks."""
+    path: str
+    """Of the stream."""
     out: SegmentWriter | None = None
     seen: set[int] = field(default_factory=set)
     """Tracks that have had a unit."""
@@ -140,7 +142,7 @@ class RecordingWriter:
             self._ports.storages.failed(file.segment.storage, error)
         except _BusyError:
             self._ports.disk.submit(_finish, file)
-        self._ports.archive.closed(replace(file.segment, size=size, closed=True))
+        self._ports.archive.closed(replace(self._marked(file.segment, file), size=size, closed=True))
 
     async def abandon(self) -> None:
         """Leave the open segment as it is, after a failure that nobody foresaw; the next GOP begins another run."""
@@ -176,7 +178,7 @@ class RecordingWriter:
             closed=False,
         )
         numbers = {index: number for number, index in enumerate(tracks)}
-        return _File(segment, muxer, description, numbers, tokens)
+        return _File(segment, muxer, description, numbers, tokens, assignment.path)
 
     def _append(self, file: _File, gop: Gop) -> Segment:
         """Write a fragment, in a disk thread; returns the new state of the segment."""
@@ -219,11 +221,20 @@ class RecordingWriter:
         raise GatewayError(ErrorKind.CONFLICT, f"there are {_NAMESAKES} files {stem!r} already")
 
     def _grown(self, segment: Segment, file: _File) -> None:
+        segment = self._marked(segment, file)
         self.bytes += segment.size - (file.segment.size if file.segment.fragments else 0)
         self.fragments += 1
         file.segment = segment
         self._file = file
         self._ports.archive.grown(segment)
+
+    def _marked(self, segment: Segment, file: _File) -> Segment:
+        """Mark motion in the last fragment and in the one before it, which may have been known too late for that."""
+        last = tuple(
+            replace(each, motion=self._ports.motion(file.path, each.start_ns, each.end_ns))
+            for each in segment.fragments[-2:]
+        )
+        return replace(segment, fragments=(*segment.fragments[:-2], *last))
 
     async def _leave(self, file: _File) -> None:
         """Give up a file that could not be written to: what it has in whole fragments stays."""
@@ -234,7 +245,7 @@ class RecordingWriter:
             with contextlib.suppress(OSError, _BusyError):
                 await self._in_thread(partial(_close, file))
         if file.segment.fragments:
-            self._ports.archive.closed(replace(file.segment, closed=True))
+            self._ports.archive.closed(replace(self._marked(file.segment, file), closed=True))
         elif file.segment.name:
             with contextlib.suppress(OSError, GatewayError):
                 await asyncio.wait_for(self._ports.storages.delete([file.segment]), self._ports.write_seconds)

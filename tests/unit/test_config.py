@@ -28,6 +28,8 @@ from gateway.sdk.driver import CameraDriver, MediaSink
 
 ROOT = Path(__file__).parents[2]
 BASE = Path("/etc/gateway")
+EXAMPLE = "such as [[0.1, 0.2], [0.9, 0.2], [0.5, 0.8]]"
+CAMERA = '[[camera]]\nid = "door"\ndriver = "rtsp"\n[camera.motion]\n'
 
 
 def read(text: str) -> Config:
@@ -76,6 +78,15 @@ def test_full_example_sets_every_key() -> None:
     assert config.recordings[0].schedule == (working_days, saturday + sunday)
 
 
+def test_motion_of_a_camera() -> None:
+    camera = load(ROOT / "examples/full.toml").cameras[0]
+    assert camera.motion.enabled
+    assert camera.motion.mode == "keyframes"
+    assert camera.motion.masks == (((0.0, 0.0), (0.4, 0.0), (0.4, 0.1), (0.0, 0.1)),)
+    assert [zone.name for zone in camera.motion.zones] == ["Drive", "Gate"]
+    assert camera.motion.zones[0].polygon == ((0.1, 0.5), (0.9, 0.5), (0.9, 1.0), (0.1, 1.0))
+
+
 def test_a_recording_is_named_after_its_camera_and_profile() -> None:
     cameras = '[[camera]]\nid = "door"\ndriver = "rtsp"\n'
     lines = ('camera = "door"', 'camera = "door"\nprofile = "sub"', 'camera = "door"\nid = "night"')
@@ -85,10 +96,18 @@ def test_a_recording_is_named_after_its_camera_and_profile() -> None:
 
 def keys() -> list[str]:
     sections = [each for each in msgspec.structs.fields(Config) if not each.encode_name.startswith("_")]
+    return [key for section in sections for key in keys_of(section.type, section.encode_name)]
+
+
+def keys_of(hint: Any, path: str) -> list[str]:
+    """Return the keys in a section or array of sections, those of its own sections behind it."""
+    kind = hint if isinstance(hint, type) else hint.__args__[0]
     found = []
-    for section in sections:
-        kind = section.type if isinstance(section.type, type) else section.type.__args__[0]
-        found += [f"{section.encode_name}.{each.encode_name}" for each in msgspec.structs.fields(kind)]
+    for each in msgspec.structs.fields(kind):
+        inner = next(iter(getattr(each.type, "__args__", ())), each.type)
+        is_section = isinstance(inner, type) and issubclass(inner, msgspec.Struct)
+        name = f"{path}.{each.encode_name}"
+        found += keys_of(each.type, name) if is_section else [name]
     return found
 
 
@@ -105,6 +124,28 @@ def test_documentation_names_no_other_key() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        (
+            "[motion]\nmode = 'some'",
+            "motion.mode: must be 'keyframes', 'all' or a number of pictures per second, not 'some'",
+        ),
+        (
+            "[motion]\nmode = true",
+            "motion.mode: must be 'keyframes', 'all' or a number of pictures per second, not True",
+        ),
+        ("[motion]\nmode = 100", "motion.mode: must be from 0.1 to 60 pictures per second, not 100"),
+        ("[motion]\nwidth = 8", "motion.width: must be from 80 to 1920, not 8"),
+        (
+            CAMERA + "masks = [[[0, 0], [1, 0]]]",
+            f"camera[0].motion.masks[0]: must be an array of 3 to 64 corners, {EXAMPLE}",
+        ),
+        (
+            CAMERA + "masks = [[[0, 0], [1, 2], [0, 1]]]",
+            f"camera[0].motion.masks[0]: [1, 2] is no corner: x and y are from 0 to 1, {EXAMPLE}",
+        ),
+        (
+            CAMERA + '[[camera.motion.zone]]\nname = "a"\n[[camera.motion.zone]]\nname = "a"',
+            "camera[0].motion.zone[1].name: 'a' is already the name of camera[0].motion.zone[0]",
+        ),
         ('[http]\nlisten_ = "1.2.3.4:5"', "http.listen_: unknown key; did you mean 'listen'?"),
         ("[htpp]", "htpp: unknown key; did you mean 'http'?"),
         ("[http]\nzzz = 1", "http.zzz: unknown key"),
@@ -436,7 +477,9 @@ def test_any_table_is_a_configuration_or_an_error(table: dict[str, Any]) -> None
 
 @given(st.sampled_from(keys()), tables)
 def test_any_value_of_any_key_is_taken_or_named(key: str, value: object) -> None:
-    section, name = key.split(".")
-    content: Any = {name: value}
+    section, *names = key.split(".")
+    content = value
+    for name in reversed(names):
+        content = {name: [content] if name == "zone" else content}
     found = complaints({section: [content] if section == "camera" else content})
     assert all(problem.startswith(section) for problem in found)

@@ -52,6 +52,12 @@ def payload(block: PacketBlock, view: memoryview, index: int) -> tuple[int, bool
     return data[start + 2] << 8 | data[start + 3], data[start + 1] > 127, view[bounds[0] : bounds[1]]  # noqa: PLR2004 - the marker is the top bit
 
 
+def ends_frame(block: PacketBlock) -> bool:
+    """Tell whether the last packet has the marker, which ends a frame of video (RFC 6184 §5.1, RFC 7798 §4.1)."""
+    second = block.offsets[-1] + FRAME_HEADER + 1 if block.offsets else len(block.data)
+    return second < len(block.data) and block.data[second] > 127  # noqa: PLR2004 - the marker is the top bit
+
+
 def _bounds(block: PacketBlock) -> Iterator[tuple[int, int]]:
     data, size = block.data, len(block.data)
     for offset in block.offsets:
