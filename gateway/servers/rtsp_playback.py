@@ -34,6 +34,8 @@ BURST: Final = 64 * 1024
 """Bytes of frames that are sent in one go as fast as it goes, before anything else gets its turn."""
 UDP_BITS_PER_SECOND: Final = 200_000_000
 """Over UDP nothing tells how fast the client is."""
+BYE_SECONDS: Final = 0.5
+"""How long a BYE waits over UDP: clients read it from another socket, and what it overtakes they throw away."""
 FASTEST: Final = 64.0
 _INTRA_FROM: Final = 4.0
 """Faster than this only key frames are sent."""
@@ -231,6 +233,8 @@ class Replay:
                 return
         except Exception as error:  # noqa: BLE001 - this task's supervisor
             _log.error("the replay of %s ends", self.opened.recording, exc_info=error)
+        if session.viewer is not None:
+            await self._clock.sleep(BYE_SECONDS)
         sessions.say_bye(session)
 
     async def _send_all(self, session: Session) -> bool:
