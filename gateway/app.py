@@ -16,18 +16,18 @@ import uvloop
 
 from gateway.archiving import ArchiveSwitch, Surroundings
 from gateway.config import Config, data_directory
-from gateway.db import Database, load_identity, open_database
+from gateway.db import load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
 from gateway.domain.errors import GatewayError
 from gateway.drivers import camera_specs
-from gateway.engines import motion_specs
 from gateway.listeners import Listeners
 from gateway.media.decoder import DecoderPool
 from gateway.onvif.authentication import Authenticator
 from gateway.onvif.capabilities import CapabilityModel
 from gateway.onvif.codec import Codec
+from gateway.onvif.context import Service
 from gateway.onvif.contract import Contract, load_contract
 from gateway.onvif.device import DeviceActions, DeviceService, DeviceSettings
 from gateway.onvif.device_network import ServicePorts
@@ -38,11 +38,10 @@ from gateway.onvif.events_notify import NOTIFY_CONTENT_TYPE
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
 from gateway.onvif.media_faults import ANONYMOUS_FAULTS
-from gateway.onvif.media_model import analytics_token, video_source_configuration_token, video_source_token
+from gateway.onvif.media_model import video_source_token
 from gateway.onvif.media_profiles import MediaProfiles, Streaming
 from gateway.protocols.http_auth import Algorithm, DigestServer
 from gateway.protocols.rtp import parameter_sets
-from gateway.protocols.rtp.block import ends_frame
 from gateway.protocols.soap.wsse import TokenVerifier
 from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
@@ -64,12 +63,12 @@ from gateway.services.cameras import Cameras, live_path
 from gateway.services.event_sources import tell_signal_loss, tell_start
 from gateway.services.eventbus import EventBus
 from gateway.services.limiter import FailureLimiter
-from gateway.services.motion import Motion, MotionPorts
-from gateway.services.motion_events import MotionEvents, Tokens
+from gateway.services.motion import Motion
 from gateway.services.motion_rules import MotionRules
 from gateway.services.profiles import Profiles
 from gateway.services.snapshots import Snapshots
 from gateway.services.subscriptions import Subscriptions
+from gateway.watching import Watching
 
 DEVICE_TYPES = (
     "{http://www.onvif.org/ver10/network/wsdl}NetworkVideoTransmitter",
@@ -200,13 +199,13 @@ class Gateway:
         listeners = self._listen(rtsp)
 
         streaming = Streaming(multicast=multicast, rtsps_port=listeners.port("rtsps"), websocket=WEBSOCKET_URI)
-        profiles = MediaProfiles(cameras, Profiles(database.profiles), streaming)
+        codec = Codec(contract := load_contract())
+        watching = Watching(config, registry, database, codec, clock)
+        profiles = MediaProfiles(cameras, Profiles(database.profiles), streaming, watching.configurations)
         if multicast is not None:
             multicast.written, multicast.sender = profiles.groups, rtsp
 
         identity = load_identity(database.settings, manufacturer=MANUFACTURER, model=MODEL, firmware=version(PACKAGE))
-        contract = load_contract()
-        codec = Codec(contract)
         model = CapabilityModel(contract, codec)
         device = DeviceService(
             identity,
@@ -215,18 +214,18 @@ class Gateway:
             SystemNetwork(),
             accounts,
             database.settings,
-            self._device_actions(profiles),
+            self._device_actions(profiles, watching.rules),
             clock,
         )
         bus = EventBus(clock)
         decoders = self._decoders()
-        motion = self._motion(registry, cameras, database, bus, decoders)
+        motion = self._watch(watching.motion(cameras, bus, decoders))
         events = await self._events(bus, cameras, contract, codec)
-        services = (device, MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles), events)
+        media = (MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles))
+        services: tuple[Service, ...] = (device, *media, events, *watching.services())
         for service in services:
             model.register(service)
-        verifier = self._token_verifier()
-        authenticator = Authenticator(gatekeeper, verifier, clock)
+        authenticator = Authenticator(gatekeeper, self._token_verifier(), clock)
         endpoint = Endpoint(services, contract, codec, authenticator, clock, anonymous_faults=ANONYMOUS_FAULTS)
 
         snapshots = Snapshots(cameras, decoders)
@@ -310,13 +309,14 @@ class Gateway:
         access = self.config.access
         return DeviceSettings(config.name, config.location, ports, access.username_tokens, access.digest_algorithms)
 
-    def _device_actions(self, profiles: MediaProfiles) -> DeviceActions:
+    def _device_actions(self, profiles: MediaProfiles, rules: MotionRules) -> DeviceActions:
         async def restart() -> None:
             self._spawn("restart", self._restart_soon())
 
         async def reset() -> None:
             for profile in profiles.stored.virtual():
                 profiles.stored.delete(profile.token)
+            rules.reset()
             await restart()
 
         return DeviceActions(restart=restart, reset=reset, scopes_changed=self._scopes_changed)
@@ -342,20 +342,8 @@ class Gateway:
         self._stack.callback(decoders.close)
         return decoders
 
-    def _motion(
-        self, registry: Registry, cameras: Cameras, database: Database, bus: EventBus, decoders: DecoderPool
-    ) -> Motion:
-        """Look for motion from now on, where that is configured."""
-        specs, configured = motion_specs(self.config, registry)
-        rules = MotionRules(configured, database.settings)
-        ports = MotionPorts(
-            lambda camera: cameras.stream(live_path(camera, PROFILE_NAMES[-1])),
-            decoders,
-            lambda unit: ends_frame(unit.packets),
-            self._clock,
-        )
-        motion = Motion(specs, rules, MotionEvents(bus, _tokens), ports)
-        cameras.watch(motion.camera_changed)
+    def _watch(self, motion: Motion) -> Motion:
+        """Have motion looked for until what it decodes with is closed."""
         self._stack.push_async_callback(_cancel, self._spawn("motion", motion.run()))
         return motion
 
@@ -410,10 +398,6 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     """Cancel a task that works with what is closed next."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _tokens(camera: str) -> Tokens:
-    return Tokens(video_source_token(camera), video_source_configuration_token(camera), analytics_token(camera))
 
 
 def _own_host(bound: str) -> str:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from gateway.onvif.analytics import AnalyticsService
 from gateway.onvif.context import Service
 from gateway.onvif.contract import Contract, Operation, load_contract
 from gateway.onvif.device import DeviceService
@@ -22,7 +23,7 @@ from gateway.onvif.search import SearchService
 
 SERVICES: tuple[type[Service], ...] = (
     *(DeviceService, MediaService, Media2Service, DeviceIOService, EventService),
-    *(RecordingService, SearchService, ReplayService, ReceiverService),
+    *(RecordingService, SearchService, ReplayService, ReceiverService, AnalyticsService),
 )
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "operations.md"
 
@@ -40,6 +41,7 @@ Made by `python tests/operations_table.py`; a test fails when this page is out o
 - **Access**: the access class (ONVIF Core Specification §7.9.4.3).
 - OSDs and masks are listed, and creating one is refused with `MaxOSDs` or `MaxMasks`: pictures pass through untouched.
 - **Official tests**: ids in ONVIF's device test specifications whose subject is the operation.
+- Analytics is announced while motion is on for some camera.
 - Recording, search, replay and receiver are announced while storage is configured. What stands for their official
   tests is listed at the end; tests of metadata search and PTZ search do not apply, since neither is announced.
 """

@@ -3,12 +3,14 @@
 from gateway.onvif import media1_schema, media_settings
 from gateway.onvif.context import Context
 from gateway.onvif.media_entities import (
+    ANALYTICS,
     AUDIO_SOURCE,
     METADATA,
     VIDEO_SOURCE,
     Entity,
     Operation,
     nothing,
+    set_analytics,
     set_one,
     unknown,
     unsupported,
@@ -85,6 +87,10 @@ def _add(entity: Entity) -> Operation:
 
 def _remove(entity: Entity) -> Operation:
     async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
+        model = self.profiles.model()
+        if entity is ANALYTICS and not model.analytics:
+            find_profile(model, request["ProfileToken"])
+            raise entity.missing(model, request)
         self.profiles.remove(request["ProfileToken"], [entity.kind])
         return {}
 
@@ -92,7 +98,6 @@ def _remove(entity: Entity) -> Operation:
 
 
 _NO_PTZ = unsupported("PTZNotSupported", "PTZ")
-_NO_ANALYTICS = unsupported("VideoAnalyticsNotSupported", "video analytics")
 _NO_AUDIO_OUTPUT = unsupported("AudioOutputNotSupported", "audio output")
 _NO_AUDIO_DECODING = unsupported("AudioDecodingNotSupported", "audio decoding")
 
@@ -185,12 +190,12 @@ class Media1Configurations:
     AddAudioDecoderConfiguration = _NO_AUDIO_DECODING
     RemoveAudioDecoderConfiguration = _NO_AUDIO_DECODING
 
-    GetVideoAnalyticsConfigurations = nothing()
-    GetCompatibleVideoAnalyticsConfigurations = nothing()
-    GetVideoAnalyticsConfiguration = unknown()
-    SetVideoAnalyticsConfiguration = unknown()
-    AddVideoAnalyticsConfiguration = _NO_ANALYTICS
-    RemoveVideoAnalyticsConfiguration = _NO_ANALYTICS
+    GetVideoAnalyticsConfigurations = _get_all(ANALYTICS)
+    GetCompatibleVideoAnalyticsConfigurations = _get_compatible(ANALYTICS)
+    GetVideoAnalyticsConfiguration = _get_one(ANALYTICS)
+    SetVideoAnalyticsConfiguration = set_analytics()
+    AddVideoAnalyticsConfiguration = _add(ANALYTICS)
+    RemoveVideoAnalyticsConfiguration = _remove(ANALYTICS)
 
     AddPTZConfiguration = _NO_PTZ
     RemovePTZConfiguration = _NO_PTZ

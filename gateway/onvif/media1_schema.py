@@ -6,6 +6,7 @@ from gateway.onvif.media_model import AudioEncoder, MediaModel, Profile, VideoEn
 from gateway.onvif.media_schema import (
     QUALITY,
     Plain,
+    analytics,
     audio_rates,
     audio_source_configuration,
     entity,
@@ -46,6 +47,8 @@ def profile(profile: Profile, model: MediaModel) -> Plain:
         value["AudioEncoderConfiguration"] = audio_encoder(audio, model)
     if data := model.metadata.get(tokens.get(ConfigurationKind.METADATA, "")):
         value["MetadataConfiguration"] = metadata(data, model)
+    if motion := model.analytics.get(tokens.get(ConfigurationKind.ANALYTICS, "")):
+        value["VideoAnalyticsConfiguration"] = analytics(motion, model)
     return value
 
 

@@ -7,6 +7,7 @@ from gateway.onvif import media_faults as faults
 from gateway.onvif.codec import Kept
 from gateway.onvif.context import Context
 from gateway.onvif.media_entities import (
+    ANALYTICS,
     AUDIO_SOURCE,
     METADATA,
     VIDEO_SOURCE,
@@ -84,7 +85,8 @@ class Media2Service(Media2Masks):
         """Return what is announced: only what works."""
         model, streaming = self.profiles.model(), self.profiles.streaming
         audio = (Kind.AUDIO_SOURCE, Kind.AUDIO_ENCODER) if model.audio_sources else ()
-        kinds = (Kind.VIDEO_SOURCE, Kind.VIDEO_ENCODER, *audio, Kind.METADATA)
+        motion = (Kind.ANALYTICS,) if model.analytics else ()
+        kinds = (Kind.VIDEO_SOURCE, Kind.VIDEO_ENCODER, *audio, Kind.METADATA, *motion)
         websocket = {"RTSPWebSocketUri": streaming.websocket} if streaming.websocket else {}
         return {
             "SnapshotUri": True,
@@ -192,7 +194,7 @@ class Media2Service(Media2Masks):
     GetAudioDecoderConfigurations = nothing()
     GetAudioDecoderConfigurationOptions = unsupported("AudioDecodingNotSupported", "audio decoding")
     SetAudioDecoderConfiguration = unknown()
-    GetAnalyticsConfigurations = nothing()
+    GetAnalyticsConfigurations = _get(ANALYTICS)
 
 
 def _references(request: Plain) -> list[tuple[str, str]]:

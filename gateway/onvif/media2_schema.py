@@ -8,6 +8,7 @@ from gateway.onvif.media_model import AudioEncoder, MediaModel, Profile, VideoEn
 from gateway.onvif.media_schema import (
     QUALITY,
     Plain,
+    analytics,
     audio_rates,
     audio_source_configuration,
     entity,
@@ -42,6 +43,7 @@ def configuration(kind: ConfigurationKind, token: str, model: MediaModel) -> Pla
         ConfigurationKind.AUDIO_SOURCE: audio_source_configuration,
         ConfigurationKind.AUDIO_ENCODER: audio_encoder,
         ConfigurationKind.METADATA: metadata,
+        ConfigurationKind.ANALYTICS: analytics,
     }
     value: Plain = writers[kind](model.configurations(kind)[token], model)
     return value

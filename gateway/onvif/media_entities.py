@@ -66,6 +66,31 @@ METADATA = Entity(
 )
 
 
+ANALYTICS = Entity(
+    Kind.ANALYTICS,
+    lambda model: model.analytics,
+    schema.analytics,
+    lambda _configuration, _wanted: None,
+    lambda _configurations, _model: {},
+    "VideoAnalyticsNotSupported",
+)
+
+
+def set_analytics() -> Operation:
+    """Write name, modules and rules of a video analytics configuration."""
+
+    async def operation(self: HasProfiles, request: Plain, _context: Context) -> Plain:
+        wanted = request["Configuration"]
+        current = find(self.profiles.model().analytics, wanted["token"])
+        settings = media_settings.written(current, wanted)
+        if self.profiles.analytics is not None:
+            self.profiles.analytics.replace(current.channel, wanted)
+        self.profiles.configure(Kind.ANALYTICS, current.token, settings)
+        return {}
+
+    return operation
+
+
 def set_one(entity: Entity) -> Operation:
     """Write what may be written of one."""
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from gateway.domain.camera import Channel, ChannelProfile
 from gateway.domain.media import MediaKind, StreamDescription, TrackDescription, VideoParameters
@@ -26,6 +27,9 @@ _H264_PROFILES = frozenset({"Baseline", "Main", "Extended", "High"})
 _MEDIA1_AUDIO = {"PCMU": "G711", "PCMA": "G711", "G726": "G726", "MPEG4-GENERIC": "AAC", "MP4A-LATM": "AAC"}
 _MEDIA2_AUDIO = {"MPEG4-GENERIC": "mpeg4-generic"}
 _NEARLY_WHOLE = 0.2
+
+AnalyticsOf = Callable[[str], Mapping[str, Any] | None]
+"""Modules and rules of a channel's video analytics, or None when motion is off."""
 
 GroupOf = Callable[[str, MediaKind], MulticastGroup | None]
 """The default multicast group of an RTSP path's media, or None when multicast is off."""
@@ -113,6 +117,14 @@ class Metadata(Configuration):
 
 
 @dataclass(frozen=True, slots=True)
+class Analytics(Configuration):
+    """Looking for motion in the picture of a channel."""
+
+    content: Mapping[str, Any]
+    """Modules and rules, as plain values of `tt:VideoAnalyticsConfiguration`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A media profile: which configurations it refers to."""
 
@@ -136,6 +148,7 @@ class MediaModel:
     audio_source_configurations: Mapping[str, AudioSourceConfiguration]
     audio_encoders: Mapping[str, AudioEncoder]
     metadata: Mapping[str, Metadata]
+    analytics: Mapping[str, Analytics]
     use_counts: Mapping[str, int]
 
     def configurations(self, kind: ConfigurationKind) -> Mapping[str, Configuration]:
@@ -146,6 +159,7 @@ class MediaModel:
             ConfigurationKind.AUDIO_SOURCE: self.audio_source_configurations,
             ConfigurationKind.AUDIO_ENCODER: self.audio_encoders,
             ConfigurationKind.METADATA: self.metadata,
+            ConfigurationKind.ANALYTICS: self.analytics,
         }
         return tables[kind]
 
@@ -154,18 +168,24 @@ class MediaModel:
         return next((encoder for encoder in self.audio_encoders.values() if encoder.path == path), None)
 
 
-def build(channels: Sequence[Channel], profiles: Profiles, group_of: GroupOf = lambda _path, _kind: None) -> MediaModel:
+def build(
+    channels: Sequence[Channel],
+    profiles: Profiles,
+    group_of: GroupOf = lambda _path, _kind: None,
+    analytics_of: AnalyticsOf = lambda _channel: None,
+) -> MediaModel:
     """Return the model of the channels with what VMSs changed, in channel order, virtual profiles last."""
-    builder = _Builder(profiles, group_of)
+    builder = _Builder(profiles, group_of, analytics_of)
     for channel in channels:
         builder.add(channel)
     return builder.model()
 
 
 class _Builder:
-    def __init__(self, profiles: Profiles, group_of: GroupOf) -> None:
+    def __init__(self, profiles: Profiles, group_of: GroupOf, analytics_of: AnalyticsOf) -> None:
         self._stored = profiles
         self._group_of = group_of
+        self._analytics_of = analytics_of
         self._profiles: dict[str, Profile] = {}
         self._video_sources: dict[str, VideoSource] = {}
         self._audio_sources: dict[str, AudioSource] = {}
@@ -175,11 +195,14 @@ class _Builder:
         self._audio_source_configurations: dict[str, AudioSourceConfiguration] = {}
         self._audio_encoders: dict[str, AudioEncoder] = {}
         self._metadata: dict[str, Metadata] = {}
+        self._analytics: dict[str, Analytics] = {}
 
     def add(self, channel: Channel) -> None:
         descriptions = [_complete(profile) for profile in channel.profiles]
         sources = {ConfigurationKind.VIDEO_SOURCE: self._add_video_source(channel, descriptions[0])}
         self._add_metadata(channel)
+        if (content := self._analytics_of(channel.id)) is not None:
+            sources[ConfigurationKind.ANALYTICS] = self._add_analytics(channel, content)
         audio = next(filter(None, (description.first(MediaKind.AUDIO) for description in descriptions)), None)
         if audio is not None:
             sources[ConfigurationKind.AUDIO_SOURCE] = self._add_audio_source(channel, audio)
@@ -212,6 +235,7 @@ class _Builder:
             self._audio_source_configurations,
             self._audio_encoders,
             self._metadata,
+            self._analytics,
             MappingProxyType(counts),
         )
 
@@ -233,6 +257,7 @@ class _Builder:
             ConfigurationKind.AUDIO_SOURCE: self._audio_source_configurations,
             ConfigurationKind.AUDIO_ENCODER: self._audio_encoders,
             ConfigurationKind.METADATA: self._metadata,
+            ConfigurationKind.ANALYTICS: self._analytics,
         }
         return {kind: token for kind, token in configurations.items() if token in tables[kind]}
 
@@ -256,6 +281,11 @@ class _Builder:
         path = channel.profiles[0].path
         group = self._group(settings, path, MediaKind.APPLICATION)
         self._metadata[token] = Metadata(token, name, channel.id, settings, group)
+
+    def _add_analytics(self, channel: Channel, content: Mapping[str, Any]) -> str:
+        token, name, settings = self._head("VideoAnalytics", channel, "motion")
+        self._analytics[token] = Analytics(token, name, channel.id, settings, content)
+        return token
 
     def _add_video_encoder(
         self, channel: Channel, profile: ChannelProfile, description: StreamDescription

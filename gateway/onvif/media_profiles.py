@@ -49,6 +49,23 @@ class Multicast(Protocol):
         ...
 
 
+class VideoAnalytics(Protocol):
+    """The rules of motion; a gateway without one has motion switched off."""
+
+    @property
+    def revision(self) -> int:
+        """Count changes."""
+        ...
+
+    def content(self, channel: str) -> Mapping[str, Any] | None:
+        """Return modules and rules of a channel; None where motion is off."""
+        ...
+
+    def replace(self, channel: str, wanted: dict[str, Any]) -> None:
+        """Take what a client writes of a channel's modules and rules. Raises SoapFault."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Streaming:
     """How streams leave the gateway."""
@@ -65,19 +82,32 @@ class Streaming:
 class MediaProfiles:
     """The profiles of all channels, shared by the services."""
 
-    def __init__(self, channels: Channels, profiles: Profiles, streaming: Streaming | None = None) -> None:
+    def __init__(
+        self,
+        channels: Channels,
+        profiles: Profiles,
+        streaming: Streaming | None = None,
+        analytics: VideoAnalytics | None = None,
+    ) -> None:
         self.stored = profiles
         self.streaming = streaming or Streaming()
+        self.analytics = analytics
         self._channels = channels
-        self._built_from: tuple[tuple[Channel, ...], int] | None = None
+        self._built_from: tuple[tuple[Channel, ...], int, int] | None = None
         self._model = build((), profiles)
 
     def model(self) -> MediaModel:
         """Return the model of this moment; it is built again only after something changed."""
-        now = (self._channels.channels(), self.stored.revision)
+        analytics = self.analytics
+        now = (self._channels.channels(), self.stored.revision, analytics.revision if analytics else 0)
         if now != self._built_from:
             multicast = self.streaming.multicast
-            self._model = build(now[0], self.stored, multicast.group if multicast else _no_group)
+            self._model = build(
+                now[0],
+                self.stored,
+                multicast.group if multicast else _no_group,
+                analytics.content if analytics else _no_analytics,
+            )
             self._built_from = now
         return self._model
 
@@ -298,4 +328,8 @@ def _refuse_on_fixed(token: str, kinds: Iterable[ConfigurationKind]) -> None:
 
 
 def _no_group(_path: str, _kind: MediaKind) -> None:
+    return None
+
+
+def _no_analytics(_channel: str) -> None:
     return None

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.onvif.media_model import (
+    Analytics,
     AudioEncoder,
     AudioSourceConfiguration,
     Configuration,
@@ -89,6 +90,11 @@ def metadata(configuration: Metadata, model: MediaModel) -> Plain:
         "Multicast": multicast(configuration.multicast),
         "SessionTimeout": session_timeout(configuration),
     }
+
+
+def analytics(configuration: Analytics, model: MediaModel) -> Plain:
+    """Return a `tt:VideoAnalyticsConfiguration`."""
+    return {**entity(configuration, model), **configuration.content}
 
 
 def metadata_options() -> Plain:

@@ -13,6 +13,9 @@ _WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
 _FAULTS = "http://docs.oasis-open.org/wsrf/r-2"
 """Only messages of WSDL documents refer to it, no schema does."""
 
+_RULES = "http://www.onvif.org/ver20/analytics"
+"""No schema refers to it: parameters of rules are what any element may be."""
+
 _OPEN = ("##any", "##targetNamespace")
 _SCHEME = "contract:///"
 
@@ -25,7 +28,7 @@ class Validator:
         parser = etree.XMLParser(no_network=True, resolve_entities=False)
         parser.resolvers.add(self._resolver)
         sources = [(entry.namespace, entry.document) for entry in contract.services()]
-        sources.append((_FAULTS, contract.catalogue.documents[_FAULTS][0]))
+        sources += [(each, contract.catalogue.documents[each][0]) for each in (_FAULTS, _RULES)]
         imports = "".join(
             f'<xs:import namespace="{namespace}" schemaLocation="{_SCHEME}{path}"/>' for namespace, path in sources
         )
@@ -86,7 +89,8 @@ def _close_wildcards(root: etree._Element) -> None:
 
 
 def _drop_wildcard(root: etree._Element, name: str) -> None:
-    for kind in root.iter(_XS + "complexType"):
+    """Drop those of a type, or of an element with a type of its own, at the top of a schema."""
+    for kind in root.iterchildren(_XS + "complexType", _XS + "element"):
         if kind.get("name") == name:
             for wildcard in list(kind.iter(_XS + "any")):
                 parent = wildcard.getparent()

@@ -99,6 +99,11 @@ class MotionRules:
         for watcher in self._watchers:
             watcher(camera)
 
+    def reset(self) -> None:
+        """Forget what VMSs made of the rules."""
+        for camera, configured in self._configured.items():
+            self.change(camera, configured.rules, configured.module)
+
     def _restored(self, camera: str) -> CameraRules:
         configured = self._configured[camera]
         record = self._store.load(_key(camera))

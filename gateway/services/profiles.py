@@ -29,6 +29,7 @@ class ConfigurationKind(StrEnum):
     AUDIO_SOURCE = "AudioSource"
     AUDIO_ENCODER = "AudioEncoder"
     METADATA = "Metadata"
+    ANALYTICS = "Analytics"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,121 @@
+"""The Analytics service: rules and modules of motion detection, which a VMS may change."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from gateway.onvif import analytics_faults as fault
+from gateway.onvif.analytics_configurations import AnalyticsConfigurations
+from gateway.onvif.analytics_rules import CELL_ENGINE, TT
+from gateway.onvif.analytics_supported import supported_modules, supported_rules
+from gateway.onvif.capabilities import ANALYTICS
+from gateway.onvif.context import Context
+
+Plain = dict[str, Any]
+Audit = Callable[[Context, str, str], None]
+"""Takes who did what to what."""
+
+
+class AnalyticsService:
+    """Operations of the analytics service (Analytics Service Specification)."""
+
+    namespace: ClassVar[str] = ANALYTICS
+    path: ClassVar[str] = "/onvif/analytics_service"
+
+    def __init__(self, configurations: AnalyticsConfigurations, audit: Audit) -> None:
+        self._configurations = configurations
+        self._audit = audit
+
+    def capabilities(self) -> Plain:
+        """Return what is announced: only what works."""
+        return {
+            "RuleSupport": True,
+            "AnalyticsModuleSupport": True,
+            "CellBasedSceneDescriptionSupported": False,
+            "RuleOptionsSupported": True,
+            "AnalyticsModuleOptionsSupported": True,
+            "SupportedMetadata": False,
+        }
+
+    async def GetSupportedRules(self, request: Plain, _context: Context) -> Plain:
+        """List the kinds of rules."""
+        self._camera(request)
+        return {"SupportedRules": supported_rules()}
+
+    async def GetRuleOptions(self, request: Plain, _context: Context) -> Plain:
+        """Tell what may be in rules."""
+        self._camera(request)
+        options = self._configurations.rule_options()
+        wanted = request.get("RuleType")
+        if wanted is None:
+            return {"RuleOptions": options}
+        options = [option for option in options if _full(option["RuleType"]) == wanted]
+        if not options:
+            raise fault.invalid(fault.RULE, f"there are no rules of the type {wanted}")
+        return {"RuleOptions": options}
+
+    async def GetRules(self, request: Plain, _context: Context) -> Plain:
+        """List the rules of a camera."""
+        return {"Rule": self._configurations.rules(self._camera(request))}
+
+    async def CreateRules(self, request: Plain, context: Context) -> Plain:
+        """Add rules to a camera."""
+        self._configurations.create_rules(self._camera(request), request["Rule"])
+        return self._changed(context, "CreateRules", request, _names(request["Rule"]))
+
+    async def ModifyRules(self, request: Plain, context: Context) -> Plain:
+        """Change rules of a camera."""
+        self._configurations.modify_rules(self._camera(request), request["Rule"])
+        return self._changed(context, "ModifyRules", request, _names(request["Rule"]))
+
+    async def DeleteRules(self, request: Plain, context: Context) -> Plain:
+        """Delete rules of a camera."""
+        self._configurations.delete_rules(self._camera(request), request["RuleName"])
+        return self._changed(context, "DeleteRules", request, request["RuleName"])
+
+    async def GetSupportedAnalyticsModules(self, request: Plain, _context: Context) -> Plain:
+        """List the kinds of modules."""
+        self._camera(request)
+        return {"SupportedAnalyticsModules": supported_modules()}
+
+    async def GetAnalyticsModuleOptions(self, request: Plain, _context: Context) -> Plain:
+        """Tell what may be in modules."""
+        self._camera(request)
+        wanted = request.get("Type")
+        if wanted not in {None, _full(f"tt:{CELL_ENGINE}")}:
+            raise fault.invalid(fault.MODULE, f"there are no analytics modules of the type {wanted}")
+        return {"Options": self._configurations.module_options()}
+
+    async def GetAnalyticsModules(self, request: Plain, _context: Context) -> Plain:
+        """List the modules of a camera."""
+        return {"AnalyticsModule": self._configurations.modules(self._camera(request))}
+
+    async def CreateAnalyticsModules(self, request: Plain, context: Context) -> Plain:
+        """Add modules to a camera."""
+        self._configurations.create_modules(self._camera(request), request["AnalyticsModule"])
+        return self._changed(context, "CreateAnalyticsModules", request, _names(request["AnalyticsModule"]))
+
+    async def ModifyAnalyticsModules(self, request: Plain, context: Context) -> Plain:
+        """Change modules of a camera."""
+        self._configurations.modify_modules(self._camera(request), request["AnalyticsModule"])
+        return self._changed(context, "ModifyAnalyticsModules", request, _names(request["AnalyticsModule"]))
+
+    async def DeleteAnalyticsModules(self, request: Plain, context: Context) -> Plain:
+        """Delete modules of a camera."""
+        self._configurations.delete_modules(self._camera(request), request["AnalyticsModuleName"])
+        return self._changed(context, "DeleteAnalyticsModules", request, request["AnalyticsModuleName"])
+
+    def _camera(self, request: Plain) -> str:
+        return self._configurations.camera(request["ConfigurationToken"])
+
+    def _changed(self, context: Context, operation: str, request: Plain, names: list[str]) -> Plain:
+        self._audit(context, operation, f"{request['ConfigurationToken']}: {', '.join(names)}")
+        return {}
+
+
+def _names(configs: list[Plain]) -> list[str]:
+    return [config["Name"] for config in configs]
+
+
+def _full(name: str) -> str:
+    """Return a QName of tt in full."""
+    return f"{{{TT}}}{name.removeprefix('tt:')}"
