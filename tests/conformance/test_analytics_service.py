@@ -28,6 +28,7 @@ TOKEN = "<tan:ConfigurationToken>VideoAnalytics_yard</tan:ConfigurationToken>"
 GHOST = "<tan:ConfigurationToken>ghost</tan:ConfigurationToken>"
 NO_CONFIG = ("Sender", "InvalidArgVal", "NoConfig")
 GATE = MotionRule(RuleKind.REGION, MotionZone("Gate", ((0.5, 0.0), (1.0, 0.0), (1.0, 0.5)), 60, 0.02, 1.5), 4.0)
+KINDS = "tt:CellMotionDetector and tt:MotionRegionDetector"
 HALF = frozenset(cell for cell in ALL_CELLS if cell % COLUMNS < COLUMNS // 2)
 
 Validate = Callable[[etree._Element], object]
@@ -218,7 +219,7 @@ async def test_what_a_rule_leaves_out_is_as_usual(site: Site) -> None:
         (
             config("tan:Rule", "a", "tt:LineDetector", {}),
             "InvalidRule",
-            f"there are no rules of the type {{{TT}}}LineDetector, only tt:CellMotionDetector and tt:MotionRegionDetector",
+            f"there are no rules of the type {{{TT}}}LineDetector, only {KINDS}",
         ),
     ],
 )
