@@ -10,8 +10,8 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.media import AccessUnit, MediaKind
 from gateway.protocols import sdp
 from gateway.protocols.rtp.packetize import Packetizer
-from gateway_rtsp import replies, url
-from gateway_rtsp.description import Description, track
+from gateway.rtsp_client import replies, url
+from gateway.rtsp_client.description import Description, track
 
 SPS = bytes.fromhex("6742c01ed900a02ff97016a0c0c0d4a000007d20001d4c11e2c5c9")
 LARGE_SPS = bytes.fromhex("674d4028d900780227e5c05a808080a0000003002000000303d1e30649")

@@ -7,8 +7,8 @@ from gateway.domain.media import AccessUnit, MediaKind, TrackDescription
 from gateway.protocols.rtp import rtcp
 from gateway.protocols.rtp.assembler import Assembler
 from gateway.protocols.rtp.timeline import CameraClock, Timeline
+from gateway.rtsp_client.description import Description
 from gateway.sdk.driver import MediaSink
-from gateway_rtsp.description import Description
 
 FLUSH_NS: Final = 5_000_000
 """How long a frame may wait for its end when its camera does not mark it."""

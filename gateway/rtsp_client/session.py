@@ -11,15 +11,15 @@ from typing import Any, Final, NoReturn
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind
 from gateway.protocols import sdp
+from gateway.rtsp_client import description, replies, url
+from gateway.rtsp_client.connection import CameraConnection, Redirected
+from gateway.rtsp_client.description import Description
+from gateway.rtsp_client.media import FLUSH_NS, SessionMedia
+from gateway.rtsp_client.replies import Reply
+from gateway.rtsp_client.udp import Peer, UdpPair
+from gateway.rtsp_client.url import CameraUrl
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import MediaSink
-from gateway_rtsp import description, replies, url
-from gateway_rtsp.connection import CameraConnection, Redirected
-from gateway_rtsp.description import Description
-from gateway_rtsp.media import FLUSH_NS, SessionMedia
-from gateway_rtsp.replies import Reply
-from gateway_rtsp.udp import Peer, UdpPair
-from gateway_rtsp.url import CameraUrl
 
 MAX_TRACKS: Final = 8
 FIRST_MEDIA_SECONDS: Final = 10.0

@@ -13,10 +13,10 @@ from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.http_auth import DigestClient
 from gateway.protocols.rtp.interleaved import InterleavedStream
+from gateway.rtsp_client import replies
+from gateway.rtsp_client.replies import Reply
+from gateway.rtsp_client.url import CameraUrl, redacted
 from gateway.sdk.clock import Clock
-from gateway_rtsp import replies
-from gateway_rtsp.replies import Reply
-from gateway_rtsp.url import CameraUrl, redacted
 
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403

@@ -9,8 +9,8 @@ from typing import Final
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.rtp.datagrams import DatagramBuffer
+from gateway.rtsp_client.media import TrackInput
 from gateway.sdk.clock import Clock
-from gateway_rtsp.media import TrackInput
 
 _RECEIVE_BUFFER: Final = 2 * 1024 * 1024
 """Asked of the kernel, which gives what it allows: a key frame comes in one burst."""

@@ -1,0 +1,6 @@
+"""The client side of cameras that send media by RTSP, for every driver that needs it."""
+
+from gateway.rtsp_client.player import PlayerOptions, play
+from gateway.rtsp_client.url import CameraUrl, parse, redacted
+
+__all__ = ["CameraUrl", "PlayerOptions", "parse", "play", "redacted"]

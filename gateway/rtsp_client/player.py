@@ -1,0 +1,75 @@
+"""Playing a camera's RTSP address into a sink, wherever the camera redirects to."""
+
+import ssl
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NoReturn
+
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.rtsp_client import url
+from gateway.rtsp_client.connection import Redirected
+from gateway.rtsp_client.session import Session, SessionOptions
+from gateway.rtsp_client.url import CameraUrl
+from gateway.sdk.clock import Clock
+from gateway.sdk.driver import MediaSink
+
+_MAX_REDIRECTS: Final = 5
+
+
+@dataclass(frozen=True)
+class PlayerOptions:
+    """How to play. Raises GatewayError (INVALID) for what can't be meant."""
+
+    transport: str = "tcp"
+    """`tcp` or `udp`."""
+    connect_timeout: float = 5.0
+    """Seconds for the connection, and for each answer."""
+    media_timeout: float = 5.0
+    """Seconds without media after which the camera counts as lost."""
+    verify_certificate: bool = True
+    """For `rtsps://`: whether the certificate must be valid."""
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "media_timeout"):
+            if (value := getattr(self, name)) <= 0:
+                raise GatewayError(ErrorKind.INVALID, f"{name} must be more than 0 seconds, not {value:g}")
+        if self.transport not in {"tcp", "udp"}:
+            raise GatewayError(ErrorKind.INVALID, f"transport must be 'tcp' or 'udp', not {self.transport!r}")
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """What a TLS connection is made with."""
+        context = ssl.create_default_context()
+        if not self.verify_certificate:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+async def play(first: CameraUrl, options: PlayerOptions, clock: Clock, sink: MediaSink) -> NoReturn:
+    """Play until cancelled or lost. Raises GatewayError."""
+    camera = first
+    for _ in range(_MAX_REDIRECTS + 1):
+        session = SessionOptions(
+            udp=options.transport == "udp",
+            connect_timeout=options.connect_timeout,
+            media_timeout=options.media_timeout,
+            tls=options.tls if camera.tls else None,
+            digest_only=camera.host != first.host or (first.tls and not camera.tls),
+        )
+        try:
+            await Session(camera, session, clock, sink).run()
+        except Redirected as redirected:
+            camera = _redirected(camera, redirected.location)
+    raise GatewayError(ErrorKind.UNAVAILABLE, f"camera {first.name} redirects more than {_MAX_REDIRECTS} times")
+
+
+def _redirected(camera: CameraUrl, location: str) -> CameraUrl:
+    """Return where the camera sends us; the credentials stay ours."""
+    try:
+        target = url.parse(location)
+    except GatewayError as error:
+        raise GatewayError(
+            ErrorKind.UNAVAILABLE, f"camera {camera.name} redirects to nowhere: {url.redacted(location)!r}"
+        ) from error
+    return target.with_credentials(camera.username, camera.password)
