@@ -66,8 +66,10 @@ from gateway.services.limiter import FailureLimiter
 from gateway.services.motion import Motion
 from gateway.services.motion_rules import MotionRules
 from gateway.services.profiles import Profiles
+from gateway.services.sinks import Sinks
 from gateway.services.snapshots import Snapshots
 from gateway.services.subscriptions import Subscriptions
+from gateway.sinks import camera_finder, sink_specs
 from gateway.watching import Watching
 
 DEVICE_TYPES = (
@@ -220,7 +222,7 @@ class Gateway:
         bus = EventBus(clock)
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
-        events = await self._events(bus, cameras, contract, codec)
+        events = await self._events(bus, cameras, contract, codec, self._sinks(registry, database, bus, identity))
         media = (MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles))
         services: tuple[Service, ...] = (device, *media, events, *watching.services())
         for service in services:
@@ -329,8 +331,12 @@ class Gateway:
         await self._clock.sleep(RESTART_SECONDS)
         self._restart.set()
 
-    async def _events(self, bus: EventBus, cameras: Cameras, contract: Contract, codec: Codec) -> EventService:
-        """Make the Event service, and tell what the gateway itself has to."""
+    async def _events(
+        self, bus: EventBus, cameras: Cameras, contract: Contract, codec: Codec, sinks: Sinks
+    ) -> EventService:
+        """Make the Event service, send events out, and tell what the gateway itself has to."""
+        self._spawn("sinks", sinks.run())
+        self._stack.push_async_callback(sinks.stop)
         subscriptions = Subscriptions(bus, self._clock)
         tell_start(bus, self._clock)
         tell_signal_loss(cameras, bus, video_source_token)
@@ -346,6 +352,10 @@ class Gateway:
         """Have motion looked for until what it decodes with is closed."""
         self._stack.push_async_callback(_cancel, self._spawn("motion", motion.run()))
         return motion
+
+    def _sinks(self, registry: Registry, database: Database, bus: EventBus, identity: DeviceIdentity) -> Sinks:
+        specs = sink_specs(self.config, registry, identity.uuid, database.settings, self._clock)
+        return Sinks(specs, database.outbox, bus, self._clock, camera_finder(self.config))
 
     async def _start_archive(self, archive: ArchiveSwitch) -> None:
         control = ControlServer(data_directory(self.config, self._environment), archive.commands())

@@ -26,6 +26,7 @@ from gateway.registry import PluginState, PluginStatus, Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.probe import probe
 from gateway.services.accounts import Accounts
+from gateway.sinks import NoValues, sink_specs
 from gateway.storages import with_demo_storage
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def _check(options: argparse.Namespace) -> int:
     registry = Registry(config.plugins.disabled)
     cameras = camera_specs(config, registry, SystemClock(), strict=True)
     motion_specs(config, registry, strict=True)
+    sink_specs(config, registry, "", NoValues(), SystemClock(), strict=True)
     print(f"{options.config}: no errors; cameras: {', '.join(camera.id for camera in cameras) or 'none'}")
     return 0
 

@@ -13,6 +13,7 @@ import pluggy
 from gateway.sdk import hooks
 from gateway.sdk.driver import CameraDriver
 from gateway.sdk.motion import MotionEngine
+from gateway.sdk.sink import EventSink
 from gateway.sdk.storage import StorageBackend
 
 GROUP = "gateway"
@@ -57,6 +58,7 @@ _KINDS = (
     _Kind("driver", "drivers", CameraDriver),
     _Kind("storage", "storages", StorageBackend),
     _Kind("motion engine", "motion_engines", MotionEngine),
+    _Kind("event sink", "sinks", EventSink),
 )
 
 
@@ -71,6 +73,7 @@ class Registry:
         self.drivers: dict[str, type[CameraDriver]] = {}
         self.storages: dict[str, type[StorageBackend]] = {}
         self.motion_engines: dict[str, type[MotionEngine]] = {}
+        self.sinks: dict[str, type[EventSink]] = {}
         self._plugins = pluggy.PluginManager(hooks.PROJECT)
         self._plugins.add_hookspecs(hooks)
         self._owners: dict[tuple[str, str], str] = {}

@@ -16,6 +16,7 @@ from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.driver import CameraDriver
 from gateway.sdk.motion import MotionEngine
+from gateway.sdk.sink import EventSink
 from gateway.sdk.storage import StorageBackend
 
 _LAST_GROUP = IPv4Address("239.255.255.255")
@@ -58,7 +59,9 @@ def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
         _check_ids("camera", [camera.id for camera in config.cameras], checker)
         _check_ids("storage", [storage.id for storage in config.storages], checker)
         _check_ids("recording", [recording.name for recording in config.recordings], checker)
+        _check_ids("sink", [sink.id for sink in config.sinks], checker)
         _check_recordings(config, checker)
+        _check_sinks(config, checker)
         _check_zones(config, checker)
         _check_tls(config.tls, checker)
         _check_groups(config, checker)
@@ -70,14 +73,14 @@ def from_table(table: dict[str, Any], base: Path, source: str = "") -> Config:
 
 
 def settings_for(
-    owner: type[CameraDriver] | type[StorageBackend] | type[MotionEngine],
+    owner: type[CameraDriver] | type[StorageBackend] | type[MotionEngine] | type[EventSink],
     table: dict[str, Any],
     path: str,
     *,
     base: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Any:  # noqa: ANN401 - of the driver's own type
-    """Return the settings of a camera, storage or motion engine as its class's `Settings`, its secrets read.
+    """Return the settings of a camera, storage, motion engine or sink as its class's `Settings`, its secrets read.
 
     Relative paths start from `base`, or from the current directory. Raises ConfigError with every problem, or
     GatewayError of kind INTERNAL if the class's `Settings` can't be configured at all.
@@ -125,6 +128,15 @@ def _check_recordings(config: Config, checker: Checker) -> None:
                 checker.complain(f"{path}.{key}", f"is missing: the mode is {mode!r}")
             elif given and recording.mode != mode and not (key == "schedule" and recording.mode == "event"):
                 checker.complain(f"{path}.{key}", f"has no meaning in the mode {recording.mode!r}")
+
+
+def _check_sinks(config: Config, checker: Checker) -> None:
+    cameras = [camera.id for camera in config.cameras]
+    for index, sink in enumerate(config.sinks):
+        for place, camera in enumerate(sink.cameras):
+            if camera not in cameras:
+                hint = did_you_mean(camera, cameras)
+                checker.complain(f"sink[{index}].cameras[{place}]", f"there is no camera {camera!r}{hint}")
 
 
 def _check_zones(config: Config, checker: Checker) -> None:

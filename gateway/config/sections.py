@@ -21,8 +21,10 @@ from gateway.config.values import (
     Period,
     RecordingId,
     RtspUrl,
+    SinkId,
     Size,
     StorageId,
+    Topics,
 )
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.motion import WHOLE_PICTURE
@@ -201,6 +203,19 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
         return self.id or (self.camera if self.profile == PROFILE_NAMES[0] else f"{self.camera}_{self.profile}")
 
 
+class Sink(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[sink]]`: where events are sent."""
+
+    id: SinkId
+    kind: str
+    topics: tuple[Topics, ...] = ()
+    cameras: tuple[CameraId, ...] = ()
+    max_events: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
+    max_days: Annotated[float, msgspec.Meta(ge=0.01, le=360)] = 7.0
+    settings: dict[str, Any] = {}
+    """`[sink.settings]` as written; `settings_for` checks it against the sink."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration file; `Config()` is an empty one."""
 
@@ -219,5 +234,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cameras: tuple[Camera, ...] = msgspec.field(default=(), name="camera")
     storages: tuple[Storage, ...] = msgspec.field(default=(), name="storage")
     recordings: tuple[Recording, ...] = msgspec.field(default=(), name="recording")
+    sinks: tuple[Sink, ...] = msgspec.field(default=(), name="sink")
     directory: Path = msgspec.field(default=Path(), name="_directory")
     """Where relative paths start: the file's own directory. Not a key."""

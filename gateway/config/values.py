@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from gateway.domain.camera import check_id
 from gateway.domain.motion import Point, Polygon
 from gateway.domain.recording import WeeklyPeriod
+from gateway.domain.topics import parse_topic_set
 
 _LISTEN = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*)):([0-9]{1,5})")
 _AUTHORITY = re.compile(r"[a-z]+://[A-Za-z0-9._:\[\]-]+/?")
@@ -173,6 +174,11 @@ def _parse_point(value: object, example: str) -> Point:
     return float(numbers[0]), float(numbers[1])
 
 
+def _parse_topics(text: str) -> str:
+    parse_topic_set(text)
+    return text
+
+
 Listen: TypeAlias = Annotated[ListenAddress, Parsed(parse_listen)]
 Network: TypeAlias = Annotated[IPv4Network | IPv6Network, Parsed(_parse_network)]
 Group: TypeAlias = Annotated[IPv4Address, Parsed(_parse_group)]
@@ -183,7 +189,9 @@ Location: TypeAlias = Annotated[str, Parsed(_parse_location)]
 Size: TypeAlias = Annotated[int, Parsed(_parse_size)]
 Period: TypeAlias = Annotated[tuple[WeeklyPeriod, ...], Parsed(parse_period)]
 CameraId: TypeAlias = Annotated[str, Parsed(check_id)]
+Topics: TypeAlias = Annotated[str, Parsed(_parse_topics)]
 RecordingId: TypeAlias = Annotated[str, Parsed(partial(check_id, noun="recording"))]
+SinkId: TypeAlias = Annotated[str, Parsed(partial(check_id, noun="sink"))]
 StorageId: TypeAlias = Annotated[str, Parsed(partial(check_id, noun="storage"))]
 MotionMode: TypeAlias = Annotated[Literal["keyframes", "all"] | float, Parsed(_parse_mode, any_type=True)]
 Outline: TypeAlias = Annotated[Polygon, Parsed(_parse_polygon, any_type=True)]

@@ -11,6 +11,7 @@ from gateway.db.audit import AuditLog
 from gateway.db.catalogue import Catalogue
 from gateway.db.catalogue_opening import open_catalogue
 from gateway.db.opening import connect, locate, make_directory
+from gateway.db.outbox import OutboxStore
 from gateway.db.schema import JOBS, RECEIVERS, RECORDINGS, SETTINGS
 from gateway.db.secrets import SecretBox, load_box
 from gateway.db.stores import ChannelStore, HoldStore, ObjectStore, ProfileStore, SettingsStore
@@ -38,6 +39,7 @@ class Database:
         self.jobs = ObjectStore(writer, JOBS)
         self.receivers = ObjectStore(writer, RECEIVERS)
         self.holds = HoldStore(writer)
+        self.outbox = OutboxStore(writer)
 
     @property
     def catalogue(self) -> Catalogue:

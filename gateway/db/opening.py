@@ -33,7 +33,7 @@ class History:
     """Tables that are looked through at every start; none: all."""
 
 
-MAIN = History("0002", "versions", "alembic_version", schema.METADATA)
+MAIN = History("0003", "versions", "alembic_version", schema.METADATA)
 CATALOGUE = History(
     "0001",
     "catalogue_versions",

@@ -1,6 +1,18 @@
 """The tables, as of the newest migration."""
 
-from sqlalchemy import JSON, BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 METADATA = MetaData()
 
@@ -62,4 +74,26 @@ HOLDS = Table(
     Column("end_ns", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_by", String(64), nullable=False),
+)
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("id", Integer, primary_key=True),  # the order; a number is never used again
+    Column("sink", String(32), nullable=False),
+    Column("event", String(36), nullable=False),
+    Column("camera", String(32), nullable=False),
+    Column("queued_ns", BigInteger, nullable=False),
+    Column("record", JSON, nullable=False),
+    UniqueConstraint("sink", "event"),
+    Index("ix_outbox_order", "sink", "id"),
+    sqlite_autoincrement=True,
+)
+
+SINK_STATES = Table(
+    "sink_states",
+    METADATA,
+    Column("sink", String(32), primary_key=True),
+    Column("property", String(64), primary_key=True),
+    Column("value", String(64), nullable=False),
 )

@@ -1,6 +1,5 @@
 """Topics as clients see them: topic expressions in filters, and the set of all topics (ONVIF Core §11.5.1, §11.7)."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,14 +7,11 @@ from typing import Any
 from lxml import etree
 
 from gateway.domain.event import Items, TopicDescription
+from gateway.domain.topics import parse_topic_set
 from gateway.onvif.codec import Codec, Written
 
 CONCRETE = "http://docs.oasis-open.org/wsn/t-1/TopicExpression/Concrete"
 CONCRETE_SET = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
-
-_NAME = r"[^\W\d][\w.-]*"
-_PATH = re.compile(rf"{_NAME}:{_NAME}(?:/(?:{_NAME}:)?{_NAME})*", re.ASCII)
-_TREE = "//."
 
 
 def parse_topics(node: etree._Element, prefixes: Mapping[str, str]) -> Callable[[str], bool]:
@@ -24,22 +20,12 @@ def parse_topics(node: etree._Element, prefixes: Mapping[str, str]) -> Callable[
     `prefixes` are the catalogue's. One that the client did not declare has the meaning that it has there.
     """
     single = node.get("Dialect", "").strip() == CONCRETE
-    text = (node.text or "").strip()
-    exact, trees = set(), []
-    for part in [text] if single else text.split("|"):
-        path = part.strip()
-        tree = path.endswith(_TREE) and not single
-        topic = _normal(path.removesuffix(_TREE) if tree else path, node, prefixes)
-        exact.add(topic)
-        if tree:
-            trees.append(topic + "/")
-    return lambda topic: topic in exact or any(topic.startswith(tree) for tree in trees)
+    found = parse_topic_set(node.text or "", lambda path: _normal(path, node, prefixes), single=single)
+    return found.__contains__
 
 
 def _normal(path: str, node: etree._Element, prefixes: Mapping[str, str]) -> str:
     """Return a topic path as the gateway writes it: the catalogue's prefixes, and only where they are needed."""
-    if not _PATH.fullmatch(path):
-        raise ValueError(f"{path!r} is no topic; one looks like 'tns1:VideoSource/MotionAlarm'")
     known = {namespace: prefix for prefix, namespace in prefixes.items()}
     root = ""
     names: list[str] = []

@@ -7,6 +7,7 @@ import pluggy
 
 from gateway.sdk.driver import CameraDriver
 from gateway.sdk.motion import MotionEngine
+from gateway.sdk.sink import EventSink
 from gateway.sdk.storage import StorageBackend
 
 PROJECT = "gateway"
@@ -27,3 +28,8 @@ def gateway_register_storages() -> dict[str, type[StorageBackend]]:  # type: ign
 @hookspec
 def gateway_register_motion_engines() -> dict[str, type[MotionEngine]]:  # type: ignore[empty-body]
     """Return motion engines by the name that a configuration's `engine =` uses."""
+
+
+@hookspec
+def gateway_register_sinks() -> dict[str, type[EventSink]]:  # type: ignore[empty-body]
+    """Return event sinks by the name that a configuration's `kind =` uses."""

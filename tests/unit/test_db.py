@@ -17,6 +17,7 @@ from gateway.db import AuditEntry, Database, audit, engines, load_identity, open
 from gateway.db.identity import first_mac
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event
 from gateway.domain.media import (
     AudioParameters,
     MediaKind,
@@ -24,6 +25,7 @@ from gateway.domain.media import (
     TrackDescription,
     VideoParameters,
 )
+from gateway.domain.outbox import OutboxEntry
 from gateway.domain.recording import Hold, Span
 from gateway.services.accounts import Accounts
 
@@ -130,6 +132,33 @@ def test_stores_survive(tmp_path: Path, url: str) -> None:
     assert database.settings.load("onvif.none") is None
     assert database.settings.load("nothing") is None
     assert database.profiles.load() == [{"token": "b", "name": "new"}, {"token": "c"}]
+    database.close()
+
+
+def outbox_entry(sink: str, number: int, **others: str) -> OutboxEntry:
+    return OutboxEntry(sink, f"id {number}", Event.of("tns1:A/B", data={"N": number}), "door", number, **others)
+
+
+async def test_the_outbox_keeps_its_order_and_its_bounds(tmp_path: Path, url: str) -> None:
+    database = open_here(tmp_path, url)
+    assert database.outbox.begin(["a", "b"]) == {"a": {}, "b": {}}
+    limits = {"a": 3, "b": 9}
+    entries = [outbox_entry("a", 1, property="p", value="1"), outbox_entry("b", 1, property="p", value="1")]
+    assert await database.outbox.append(entries, limits) == {"a": 0, "b": 0}
+    again = [*entries, *(outbox_entry("a", number, property="p", value=str(number)) for number in range(2, 6))]
+    assert await database.outbox.append(again, limits) == {"a": 2, "b": 0}, "the known are left out, the oldest go"
+    database.close()
+
+    database = open_here(tmp_path, url)
+    assert database.outbox.begin(["a", "b"]) == {"a": {"p": "5"}, "b": {"p": "1"}}
+    number, entry, dropped = await database.outbox.advance("a", 0, 0)
+    assert (entry, dropped) == (outbox_entry("a", 3), 0)
+    number, entry, dropped = await database.outbox.advance("a", number, 5)
+    assert (entry, dropped) == (outbox_entry("a", 5), 1)
+    assert await database.outbox.advance("a", number, 5) == (0, None, 0)
+    await database.outbox.append([outbox_entry("b", 2, property="p", value="")], limits)
+    assert database.outbox.begin(["b"]) == {"b": {}}
+    assert (await database.outbox.advance("b", number, 2))[1] == outbox_entry("b", 2), "a number is used once"
     database.close()
 
 

@@ -1,0 +1,148 @@
+"""Configured event sinks; one whose plug-in is broken stays in its place, and its events wait."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.config import Config, ConfigError, Sink, did_you_mean, settings_for
+from gateway.domain.camera import PROFILE_NAMES
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event
+from gateway.domain.topics import TopicSet, parse_topic_set
+from gateway.onvif.media_model import (
+    analytics_token,
+    profile_token,
+    video_source_configuration_token,
+    video_source_token,
+)
+from gateway.registry import PluginState, Registry
+from gateway.sdk.clock import Clock
+from gateway.sdk.sink import EventSink, SinkContext, SinkEntry
+from gateway.services.sink_worker import SinkSpec
+
+_DAY_SECONDS = 86_400.0
+
+
+class Values(Protocol):
+    """Where what a sink remembers survives a restart."""
+
+    def load(self, key: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Return a stored value, or None."""
+        ...
+
+    def store(self, key: str, value: object) -> None:
+        """Keep a JSON value; returns at once."""
+        ...
+
+
+class NoValues:
+    """Remembers nothing: for a configuration that is only checked."""
+
+    def load(self, key: str) -> Any:  # noqa: ANN401, ARG002 - nothing is known
+        """Return None."""
+        return None
+
+    def store(self, key: str, value: object) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """The part of the stored values that is one sink's own."""
+
+    sink: str
+    values: Values
+
+    def load(self, key: str) -> Any:  # noqa: ANN401 - any JSON value
+        return self.values.load(f"sink.{self.sink}.{key}")
+
+    def store(self, key: str, value: object) -> None:
+        self.values.store(f"sink.{self.sink}.{key}", value)
+
+
+def sink_specs(
+    config: Config, registry: Registry, device_id: str, values: Values, clock: Clock, *, strict: bool = False
+) -> list[SinkSpec]:
+    """Return the configured sinks in their order.
+
+    Raises ConfigError with every unknown kind and every wrong setting. A sink that is missing because its plug-in is
+    broken or disabled keeps its queue; `strict` makes that an error too.
+    """
+    problems: list[str] = []
+    specs = []
+    cameras = {camera.id: camera.name or camera.id for camera in config.cameras}
+    for index, sink in enumerate(config.sinks):
+        path = f"sink[{index}]"
+        context = SinkContext(sink.id, device_id, config.gateway.name, cameras, clock, _Memory(sink.id, values))
+        try:
+            made = _sink(sink, registry, context, config, path)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        if strict and isinstance(made, _Missing):
+            problems.append(f"{path}.kind: {made.reason}")
+        seconds = sink.max_days * _DAY_SECONDS
+        specs.append(SinkSpec(sink.id, made, _topics(sink), frozenset(sink.cameras), sink.max_events, seconds))
+    if problems:
+        raise ConfigError(problems)
+    return specs
+
+
+def camera_finder(config: Config) -> Callable[[Event], str]:
+    """Return what tells the id of the camera that an event's source names, and nothing where it names none."""
+    cameras: dict[str, str] = {}
+    for camera in config.cameras:
+        made = (video_source_token, video_source_configuration_token, analytics_token)
+        cameras |= {token(camera.id): camera.id for token in made}
+        cameras |= {profile_token(camera.id, name): camera.id for name in PROFILE_NAMES}
+        cameras[f"Recording_{camera.id}"] = camera.id
+    cameras |= {f"Recording_{recording.name}": recording.camera for recording in config.recordings}
+    return lambda event: _first(cameras, event)
+
+
+def _first(cameras: Mapping[str, str], event: Event) -> str:
+    return next((cameras[value] for _, value in event.source if value in cameras), "")
+
+
+def _topics(sink: Sink) -> TopicSet | None:
+    return parse_topic_set("|".join(sink.topics)) if sink.topics else None
+
+
+def _sink(sink: Sink, registry: Registry, context: SinkContext, config: Config, path: str) -> EventSink:
+    kind = registry.sinks.get(sink.kind)
+    if kind is None:
+        reason = f"there is no kind of sink {sink.kind!r}"
+        broken = [status.name for status in registry.statuses() if status.state is not PluginState.ENABLED]
+        if not broken:
+            raise ConfigError([f"{path}.kind: {reason}{did_you_mean(sink.kind, sorted(registry.sinks))}"])
+        return _Missing(f"{reason}; plug-ins not running: {', '.join(broken)}", context)
+    settings = settings_for(kind, dict(sink.settings), f"{path}.settings", base=config.directory)
+    try:
+        return kind(settings, context)
+    except GatewayError as error:
+        raise ConfigError([f"{path}.settings: {error.message}"]) from error
+    except Exception as error:  # noqa: BLE001 - a stranger's start may raise anything
+        reason = f"sink {sink.kind!r} failed to start: {type(error).__name__}: {error}"
+        registry.mark("event sink", sink.kind, PluginState.FAILED, reason)
+        return _Missing(reason, context)
+
+
+@dataclass(frozen=True, slots=True)
+class _NoSettings:
+    pass
+
+
+class _Missing(EventSink):
+    """Stands in for a sink that could not be had, so that its events wait for it."""
+
+    Settings = _NoSettings
+
+    def __init__(self, reason: str, context: SinkContext) -> None:
+        super().__init__(_NoSettings(), context)
+        self.reason = reason
+
+    async def open(self) -> None:
+        raise GatewayError(ErrorKind.UNAVAILABLE, self.reason)
+
+    async def send(self, entry: SinkEntry) -> None:  # noqa: ARG002 - it is never open
+        raise GatewayError(ErrorKind.UNAVAILABLE, self.reason)
