@@ -16,7 +16,7 @@ import uvloop
 
 from gateway.archiving import ArchiveSwitch, Surroundings
 from gateway.config import Config, data_directory
-from gateway.db import load_identity, open_database
+from gateway.db import Database, load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
