@@ -50,16 +50,12 @@ class Listener:
         self._web = web
         self._tls = tls
         self._sock = _listen(host, port)
+        self.address: tuple[str, int] = self._sock.getsockname()[:2]
+        """The address and port that it listens on."""
         self._opening: set[_Opening] = set()
         self._handing_over: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """The address and port that it listens on."""
-        host, port, *_ = self._sock.getsockname()
-        return host, port
 
     def start(self) -> None:
         """Begin to accept."""

@@ -71,6 +71,8 @@ class Notifications(Generic[ConsumerT]):
             events = subscription.take(BATCH)
             if events:
                 await self._bring(subscription, consumer, events)
+                if len(subscription.queue) < BATCH:
+                    await self._clock.sleep(self._subscriptions.pace(pulled=False))
 
     async def _bring(self, subscription: Subscription, consumer: ConsumerT, events: Sequence[Event]) -> None:
         """Send a batch until it is taken or the subscription ends."""

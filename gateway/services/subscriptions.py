@@ -23,8 +23,9 @@ Wants: TypeAlias = Callable[[Event], bool]
 BUFFER_BEGIN = "tns1:EventBuffer/Begin"
 """Topic of the message that marks the beginning of what is kept (ONVIF Core §11.2.3)."""
 
-PACE_SECONDS = 0.05
-"""Between two answers that were waited for: a flood of events is told in batches. A single event is told at once."""
+PACE_SECONDS, PACE_EACH = 0.05, 0.005
+"""Between two answers to one client, at least, and for each client that there is, unless there is a full answer: a
+flood of events is told in batches, and takes no more than 200 answers a second. A single event is told at once."""
 
 _NS, _MS = 1_000_000_000, 1_000_000
 _STATES = (PropertyOperation.INITIALIZED, PropertyOperation.DELETED)
@@ -193,7 +194,7 @@ class Subscriptions:
             raise GatewayError(ErrorKind.CONFLICT, f"subscription {subscription.id!r} can't be pulled: {reason}")
         subscription.busy = True
         try:
-            if not subscription.queue and seconds > 0:
+            if len(subscription.queue) < limit and seconds > 0:
                 await self._first(subscription, seconds)
         finally:
             subscription.busy = False
@@ -202,6 +203,11 @@ class Subscriptions:
         if subscription.ended:
             raise GatewayError(ErrorKind.NOT_FOUND, f"subscription {subscription.id!r} ended during the pull")
         return subscription.take(limit)
+
+    def pace(self, *, pulled: bool) -> float:
+        """Return the seconds between two answers to one client, or two messages to one consumer."""
+        same = sum(subscription.pulled is pulled for subscription in self._live.values())
+        return max(PACE_SECONDS, PACE_EACH * same)
 
     async def seek(self, subscription: Subscription, utc_ns: int, *, reverse: bool) -> None:
         """Let the next pulls return past events: from a time on, then the new ones; or from it back to the first.
@@ -224,7 +230,7 @@ class Subscriptions:
         subscription.queue.extend([*past, *new])
 
     async def _first(self, subscription: Subscription, seconds: float) -> None:
-        """Wait for an event, but not longer than some seconds."""
+        """Wait for an event, but not longer than some seconds; then for the client's turn."""
         waits = (asyncio.ensure_future(subscription.filled()), asyncio.ensure_future(self._clock.sleep(seconds)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -232,8 +238,8 @@ class Subscriptions:
             for wait in waits:
                 wait.cancel()
         if subscription.queue:
-            await self._clock.sleep(max(0.0, subscription.paced - self._clock.monotonic()))
-            subscription.paced = self._clock.monotonic() + PACE_SECONDS
+            await self._clock.sleep(min(seconds, max(0.0, subscription.paced - self._clock.monotonic())))
+            subscription.paced = self._clock.monotonic() + self.pace(pulled=True)
 
     def _check_room(self, account: str, *, pulled: bool) -> None:
         limits = self.limits

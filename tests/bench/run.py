@@ -99,11 +99,12 @@ def main() -> int:
 
 
 def _archive(*, quick: bool) -> None:
-    """Measure recording, replay and the catalogue; each prints its own figures."""
+    """Measure recording, replay, the catalogue and events; each prints its own figures."""
     programs = {
         "recording": ["recording.py", *(["--gb", "0.1"] if quick else [])],
         "replay": ["replay.py", *(["--seconds", "8"] if quick else [])],
         "catalogue": ["catalogue.py", *(["--quick"] if quick else [])],
+        "events": ["events.py", *(["--seconds", "8"] if quick else [])],
     }
     for program in programs.values():
         print(flush=True)

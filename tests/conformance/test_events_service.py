@@ -389,7 +389,7 @@ async def test_base_notification(desk: Desk, valid: Callable[[etree._Element], N
     await settle()
     await desk.clock.advance(1)
     desk.motion("false")
-    await settle()
+    await desk.clock.advance(1)
     (url, first), (_, second) = desk.posted
     assert url == "http://192.0.2.50:9000/notify"
     header, body = etree.fromstring(first)
@@ -403,7 +403,7 @@ async def test_base_notification(desk: Desk, valid: Callable[[etree._Element], N
     assert (name_of(body[0]), told(body)) == ("Notify", ["Initialized:true"])
     assert told(etree.fromstring(second)) == ["Changed:false"]
     await desk.call("SetSynchronizationPoint", "", at)
-    await settle()
+    await desk.clock.advance(1)
     assert told(etree.fromstring(desk.posted[2][1])) == ["Initialized:false"]
     pull = "<tev:Timeout>PT1S</tev:Timeout><tev:MessageLimit>1</tev:MessageLimit>"
     assert name_of(await desk.refused("PullMessages", pull, at)) == "UnableToGetMessagesFault"

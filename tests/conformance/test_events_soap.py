@@ -32,6 +32,7 @@ UNSUBSCRIBE = f'<Unsubscribe xmlns="{WSNT}"/>'
 class Device:
     kit: Kit
     bus: EventBus
+    clock: FakeClock
 
     async def post(
         self, uri: str, body: str, *, header: str = "", soap: str = SOAP12, user: str = "viewer"
@@ -69,7 +70,7 @@ def device() -> Device:
     async def post(_url: str, _data: bytes) -> None: ...
 
     service = EventService(bus, Subscriptions(bus, clock), contract, Codec(contract), post, clock)
-    return Device(Kit([service]), bus)
+    return Device(Kit([service]), bus, clock)
 
 
 def addressing(action: str, to: str, namespace: str = WSA) -> str:
@@ -140,6 +141,7 @@ async def test_a_pull_waits_without_holding_others_up(device: Device) -> None:
     assert (await device.post(await device.create(), PULL)).status == 200
     assert not waiting.done()
     device.bus.publish(Event.of(TOPIC, {"Source": "VideoSource_yard"}, {"State": False}))
+    await device.clock.advance(1)
     message = body_of((await waiting).body).find(".//{http://www.onvif.org/ver10/schema}Message")
     assert message.get("PropertyOperation") == "Changed"
 

@@ -1,6 +1,7 @@
 """Clients that others wrote subscribe to events: pulled and sent, and a camera that comes back is told both ways."""
 
 import json
+import sys
 
 import pytest
 from e2e.conftest import HTTP_PORT, PASSWORD, PEERS, USER, Gateway, read_json_line, run_json, start_film_camera
@@ -47,6 +48,15 @@ def test_onvif_python_calls_every_operation_of_events(measured: Gateway, mode: s
     assert (found["empty"], found["renewed"], found["pull_points"]) == (0, 120, 64)
     # The client can't send the text of a topic.
     assert (found["no_topic"], found["after"]) == ("InvalidTopicExpressionFault", "ResourceUnknownFault")
+
+
+def test_a_flood_of_events_reaches_every_subscriber_once(measured: Gateway) -> None:
+    options = ("--url", measured.report["onvif"], "--user", USER, "--password", PASSWORD, "--listen", LAN)
+    load = ("--pull-points", 32, "--consumers", 5, "--rate", 50, "--seconds", 4)
+    found = run_json(measured.place, sys.executable, PEERS / "event_flood.py", *options, *load)
+    assert found["sent"] == 200
+    assert found["pull"] == {"readers": 32, "fewest": 200, "twice": 0}
+    assert found["notify"] == {"readers": 5, "fewest": 200, "twice": 0}
 
 
 def test_home_assistant_reads_events_both_ways(gateway: Gateway, network: Network) -> None:
