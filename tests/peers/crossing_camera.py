@@ -78,19 +78,21 @@ def picture(seconds: float, *, box: bool) -> np.ndarray:
 
 
 class Difference(MotionEngine):
-    """Sees what differs from the first picture; knows a zone by its left and right."""
+    """Sees what differs from a picture without the box; knows a zone by its left and right."""
 
     Settings = NoSettings
 
     def __init__(self, motion: MotionSettings, settings: NoSettings) -> None:
         super().__init__(motion, settings)
-        self._first: np.ndarray | None = None
+        self._empty: np.ndarray | None = None
 
     def analyse(self, picture: GrayPicture) -> MotionResult:
         levels = np.frombuffer(picture.pixels, np.uint8).reshape(picture.height, picture.width).astype(np.int16)
-        if self._first is None:
-            self._first = levels
-        columns = np.nonzero(np.abs(levels - self._first) > 25)[1] / picture.width
+        if self._empty is None:
+            if picture.utc_ns / 1e9 % PERIOD >= APPEARS:
+                return MotionResult(picture.utc_ns)
+            self._empty = levels
+        columns = np.nonzero(np.abs(levels - self._empty) > 25)[1] / picture.width
         seen = [zone.name for zone in self.motion.zones if _moved(columns, [x for x, _ in zone.polygon])]
         return MotionResult(picture.utc_ns, frozenset(seen))
 
