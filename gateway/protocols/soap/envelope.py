@@ -98,7 +98,7 @@ def parse(data: bytes) -> Envelope:
     No document type, no entities, no network; size, number of elements and attributes, and depth are limited. The
     encoding is UTF-8 whatever the XML declaration says, or UTF-16 with a byte order mark.
     """
-    root = _parse_xml(data)
+    root = parse_xml(data)
     version = next((version for version in SoapVersion if root.tag == f"{{{version.namespace}}}Envelope"), None)
     if version is None:
         raise EnvelopeError(Problem.VERSION, f"the root element {root.tag} is not a SOAP 1.1 or 1.2 Envelope")
@@ -172,15 +172,16 @@ def escape(text: str) -> str:
     return _UNSAFE.sub(lambda match: _ESCAPES.get(match[0], "\N{REPLACEMENT CHARACTER}"), text)
 
 
-def _parse_xml(data: bytes) -> etree._Element:
-    if len(data) > MAX_BYTES:
-        raise EnvelopeError(Problem.TOO_LARGE, f"the message of {len(data)} bytes is longer than {MAX_BYTES} bytes")
+def parse_xml(data: bytes, max_bytes: int = MAX_BYTES, max_elements: int = MAX_ELEMENTS) -> etree._Element:
+    """Parse a document within limits: no document type, no entities, no network. Raises EnvelopeError."""
+    if len(data) > max_bytes:
+        raise EnvelopeError(Problem.TOO_LARGE, f"the message of {len(data)} bytes is longer than {max_bytes} bytes")
     if data.startswith(_UTF16):
         data = data.decode("utf-16", "replace").encode("utf-8", "replace")
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise EnvelopeError(Problem.MALFORMED, "a document type declaration is not allowed in SOAP")
-    if data.count(b"<") > 2 * MAX_ELEMENTS or data.count(b"=") > MAX_ATTRIBUTES:
-        raise EnvelopeError(Problem.TOO_LARGE, f"the message has more than {MAX_ELEMENTS} elements or attributes")
+    if data.count(b"<") > 2 * max_elements or data.count(b"=") > max_elements * MAX_ATTRIBUTES // MAX_ELEMENTS:
+        raise EnvelopeError(Problem.TOO_LARGE, f"the message has more than {max_elements} elements or attributes")
     try:
         root = etree.fromstring(data, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""WS-Security UsernameToken, verifying side (OASIS WSS UsernameToken Profile 1.0)."""
+"""WS-Security UsernameToken (OASIS WSS UsernameToken Profile 1.0)."""
 
 import hmac
 import re
@@ -13,9 +13,12 @@ from hashlib import sha1
 from lxml import etree
 
 from gateway.domain.access import Secret
-from gateway.protocols.soap.envelope import WSSE
+from gateway.protocols.soap.envelope import WSSE, escape
 
 WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+_OASIS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
+_TOKEN_PROFILE = f"{_OASIS}-username-token-profile-1.0"
+_BASE64 = f"{_OASIS}-soap-message-security-1.0#Base64Binary"
 WINDOW = 300.0
 """Seconds that Created may differ from our clock; the profile asks for at least five minutes."""
 
@@ -71,6 +74,17 @@ def digest(nonce: bytes, created: str, password: Secret) -> str:
     """Return `Base64(SHA1(nonce + created + password))` (profile §3.1)."""
     sent = nonce + created.encode() + password.reveal().encode()
     return b64encode(sha1(sent, usedforsecurity=False).digest()).decode()
+
+
+def security_header(username: str, password: Secret, nonce: bytes, created: str) -> str:
+    """Return a Security header block with the token of a client, its password as digest; `created` is UTC text."""
+    return (
+        f'<wsse:Security xmlns:wsse="{WSSE}" xmlns:wsu="{WSU}" env:mustUnderstand="1"><wsse:UsernameToken>'
+        f"<wsse:Username>{escape(username)}</wsse:Username>"
+        f'<wsse:Password Type="{_TOKEN_PROFILE}#PasswordDigest">{digest(nonce, created, password)}</wsse:Password>'
+        f'<wsse:Nonce EncodingType="{_BASE64}">{b64encode(nonce).decode()}</wsse:Nonce>'
+        f"<wsu:Created>{created}</wsu:Created></wsse:UsernameToken></wsse:Security>"
+    )
 
 
 def created_at(text: str) -> float | None:

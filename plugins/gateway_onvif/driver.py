@@ -1,0 +1,134 @@
+"""The driver `onvif`: a camera by its address."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+from gateway.domain.access import Secret
+from gateway.domain.camera import CameraInfo
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.rtsp_client import PlayerOptions, parse, play
+from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
+from gateway_onvif.address import device_url
+from gateway_onvif.client import SoapClient
+from gateway_onvif.description import Description, describe
+
+FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
+"""Seconds after a refused login before the next: cameras lock accounts that fail a few times in some minutes."""
+_MAX_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class OnvifSettings:
+    """The keys of `[camera.settings]`."""
+
+    address: str
+    """`HOST`, `HOST:PORT`, or the URL of the Device service."""
+    port: int | None = None
+    """For an address without one; 80 or 443 by default."""
+    username: str = ""
+    password: Secret | None = None
+    source: str = ""
+    """Token or number (from 1) of the video source, for a device with several."""
+    main_profile: str = ""
+    """Token of the profile for `main`; the largest picture by default."""
+    sub_profile: str = ""
+    """Token of the profile for `sub`; the smallest sensible picture by default."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """How the media come. TCP loses nothing."""
+    connect_timeout: float = 5.0
+    """Seconds for a connection, and for each answer."""
+    media_timeout: float = 5.0
+    """Seconds without media after which the camera counts as lost."""
+    verify_certificate: bool = True
+    """For `https://` and `rtsps://`: whether the certificate must be valid; cameras mostly have one of their own."""
+
+
+class OnvifDriver(CameraDriver):
+    """Brings an ONVIF camera in: asks it where its streams are, and plays them."""
+
+    Settings: ClassVar[type[OnvifSettings]] = OnvifSettings
+
+    def __init__(self, settings: OnvifSettings, context: DriverContext) -> None:
+        super().__init__(settings, context)
+        self._wanted = settings
+        if settings.port is not None and not 0 < settings.port <= _MAX_PORT:
+            raise GatewayError(ErrorKind.INVALID, f"port must be 1 to {_MAX_PORT}, not {settings.port}")
+        self._device = device_url(settings.address, settings.port)
+        self._options = PlayerOptions(
+            settings.transport, settings.connect_timeout, settings.media_timeout, settings.verify_certificate
+        )
+        self._described: Description | None = None
+        self._describing = asyncio.Lock()
+        self._patience = _Patience()
+
+    def profiles(self) -> tuple[str, ...]:
+        """Return both: `sub` is the main stream again for a camera with one only."""
+        return ("main", "sub")
+
+    async def info(self) -> CameraInfo:
+        """Return what the camera says of itself."""
+        return (await self.describe()).info
+
+    async def stream(self, profile: str, sink: MediaSink) -> None:
+        """Play until cancelled or lost; the camera is described anew afterwards, as it may have been changed."""
+        described = await self.describe()
+        stream = described.main if profile == "main" else described.sub
+        settings = self._wanted
+        camera = parse(stream.url).with_credentials(settings.username, settings.password)
+        try:
+            await play(camera, self._options, self.context.clock, sink)
+        except GatewayError as error:
+            if error.kind is ErrorKind.UNAUTHENTICATED:
+                self._patience.refused(error, self.context.clock.monotonic())
+            raise
+        finally:
+            if self._described is described:
+                self._described = None
+
+    async def describe(self) -> Description:
+        """Return what the camera says of itself; asked once for all streams that start together."""
+        async with self._describing:
+            if self._described is None:
+                self._patience.check(self.context.clock.monotonic())
+                try:
+                    async with self.client() as client:
+                        self._described = await describe(client, self._wanted, self.context.clock)
+                except GatewayError as error:
+                    if error.kind is ErrorKind.UNAUTHENTICATED:
+                        self._patience.refused(error, self.context.clock.monotonic())
+                    raise
+            return self._described
+
+    def client(self) -> SoapClient:
+        """Return a new client of the camera."""
+        settings, tls = self._wanted, self._options.tls if self._device.startswith("https:") else None
+        return SoapClient(
+            self._device,
+            settings.username,
+            settings.password,
+            self.context.clock,
+            timeout=settings.connect_timeout,
+            tls=tls,
+        )
+
+
+class _Patience:
+    """After a refused login: when the next may be tried. Its word is the refusal again until then."""
+
+    def __init__(self) -> None:
+        self._error: GatewayError | None = None
+        self._pause = FIRST_REFUSAL
+        self._until = 0.0
+
+    def refused(self, error: GatewayError, now: float) -> None:
+        """Take note of a refusal; the pauses double, and begin anew when there was none for long."""
+        if now > self._until + LONGEST_REFUSAL:
+            self._pause = FIRST_REFUSAL
+        self._error, self._until = error, now + self._pause
+        self._pause = min(self._pause * 2, LONGEST_REFUSAL)
+
+    def check(self, now: float) -> None:
+        """Raise the last refusal while it is too early to try again."""
+        if self._error is not None and now < self._until:
+            raise GatewayError(self._error.kind, self._error.message)
