@@ -167,7 +167,22 @@ async def test_what_the_looker_raises_is_raised() -> None:
     pool.close()
 
 
-async def test_streams_take_turns_and_one_that_hangs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_backlog_of_one_stream_does_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    track, units = _film(frames=20)
+    monkeypatch.setattr(decoder, "THREADS", 1)
+    pool, order = DecoderPool(from_fmtp), list[str]()
+
+    async def watch(name: str, count: int) -> None:
+        pictures = pool.pictures(track, 160, key_frames_only=False)
+        for unit in units[:count]:
+            await pictures.look([unit], lambda _: True, lambda _: order.append(name))
+
+    await asyncio.gather(watch("late", 20), watch("other", 5))
+    pool.close()
+    assert order == [*["late", "other"] * 5, *["late"] * 15]
+
+
+async def test_one_that_hangs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     track, units = _film(frames=1)
     monkeypatch.setattr(decoder, "THREADS", 1)
     monkeypatch.setattr(decoder, "LOOK_DEADLINE", 0.05)
