@@ -15,6 +15,7 @@ import msgspec
 import uvloop
 
 from gateway.archiving import ArchiveSwitch, Surroundings
+from gateway.brokers import broker_operations
 from gateway.config import Config, data_directory
 from gateway.db import Database, load_identity, open_database
 from gateway.domain.access import Account
@@ -34,6 +35,7 @@ from gateway.onvif.device_network import ServicePorts
 from gateway.onvif.deviceio import DeviceIOService
 from gateway.onvif.endpoint import Endpoint
 from gateway.onvif.events import EventService
+from gateway.onvif.events_brokers import BrokerOperations
 from gateway.onvif.events_notify import NOTIFY_CONTENT_TYPE
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
@@ -216,13 +218,20 @@ class Gateway:
             SystemNetwork(),
             accounts,
             database.settings,
-            self._device_actions(profiles, watching.rules),
+            self._device_actions(profiles, watching.rules, database),
             clock,
         )
         bus = EventBus(clock)
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
-        events = await self._events(bus, cameras, contract, codec, self._sinks(registry, database, bus, identity))
+        events = await self._events(
+            bus,
+            cameras,
+            contract,
+            codec,
+            self._sinks(registry, database, bus, identity),
+            broker_operations(registry, config.brokers, identity.uuid, database, bus, codec, clock),
+        )
         media = (MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles))
         services: tuple[Service, ...] = (device, *media, events, *watching.services())
         for service in services:
@@ -258,7 +267,6 @@ class Gateway:
 
         self._spawn("cameras", cameras.run())
         self._spawn("rtsp", rtsp.run())
-        self._spawn("notifications", events.notifications.run())
         self._spawn("accounts", accounts.follow(clock))
         listeners.start()
         await self._start_discovery(identity, device, listeners)
@@ -311,7 +319,7 @@ class Gateway:
         access = self.config.access
         return DeviceSettings(config.name, config.location, ports, access.username_tokens, access.digest_algorithms)
 
-    def _device_actions(self, profiles: MediaProfiles, rules: MotionRules) -> DeviceActions:
+    def _device_actions(self, profiles: MediaProfiles, rules: MotionRules, database: Database) -> DeviceActions:
         async def restart() -> None:
             self._spawn("restart", self._restart_soon())
 
@@ -319,6 +327,7 @@ class Gateway:
             for profile in profiles.stored.virtual():
                 profiles.stored.delete(profile.token)
             rules.reset()
+            database.brokers.save(())
             await restart()
 
         return DeviceActions(restart=restart, reset=reset, scopes_changed=self._scopes_changed)
@@ -332,7 +341,7 @@ class Gateway:
         self._restart.set()
 
     async def _events(
-        self, bus: EventBus, cameras: Cameras, contract: Contract, codec: Codec, sinks: Sinks
+        self, bus: EventBus, cameras: Cameras, contract: Contract, codec: Codec, sinks: Sinks, brokers: BrokerOperations
     ) -> EventService:
         """Make the Event service, send events out, and tell what the gateway itself has to."""
         self._spawn("sinks", sinks.run())
@@ -341,7 +350,10 @@ class Gateway:
         tell_start(bus, self._clock)
         tell_signal_loss(cameras, bus, video_source_token)
         poster = await self._stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
-        return EventService(bus, subscriptions, contract, codec, poster.post, self._clock)
+        service = EventService(bus, subscriptions, contract, codec, poster.post, self._clock, brokers)
+        self._spawn("notifications", service.notifications.run())
+        self._spawn("brokers", brokers.brokers.run())
+        return service
 
     def _decoders(self) -> DecoderPool:
         decoders = DecoderPool(parameter_sets.from_fmtp)

@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 
 from gateway.sdk import hooks
+from gateway.sdk.broker import BrokerConnection
 from gateway.sdk.driver import CameraDriver
 from gateway.sdk.motion import MotionEngine
 from gateway.sdk.sink import EventSink
@@ -52,6 +53,8 @@ class _Kind:
     place: str
     """The attribute of the registry."""
     base: type
+    settings: bool = True
+    """Whether the class has a Settings dataclass for keys in the configuration."""
 
 
 _KINDS = (
@@ -59,6 +62,7 @@ _KINDS = (
     _Kind("storage", "storages", StorageBackend),
     _Kind("motion engine", "motion_engines", MotionEngine),
     _Kind("event sink", "sinks", EventSink),
+    _Kind("broker", "brokers", BrokerConnection, settings=False),
 )
 
 
@@ -74,6 +78,7 @@ class Registry:
         self.storages: dict[str, type[StorageBackend]] = {}
         self.motion_engines: dict[str, type[MotionEngine]] = {}
         self.sinks: dict[str, type[EventSink]] = {}
+        self.brokers: dict[str, type[BrokerConnection]] = {}
         self._plugins = pluggy.PluginManager(hooks.PROJECT)
         self._plugins.add_hookspecs(hooks)
         self._owners: dict[tuple[str, str], str] = {}
@@ -158,5 +163,5 @@ class Registry:
             raise PluginError(f"{noun} {name!r} is {implementation!r}, not a subclass of {kind.base.__name__}")
         if (noun, name) in self._owners:
             raise PluginError(f"{noun} {name!r} is already registered by plug-in {self._owners[noun, name]!r}")
-        if not hasattr(implementation, "Settings"):
+        if kind.settings and not hasattr(implementation, "Settings"):
             raise PluginError(f"{noun} {name!r} has no Settings dataclass")

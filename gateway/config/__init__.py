@@ -4,6 +4,7 @@ from gateway.config.checking import did_you_mean
 from gateway.config.loading import ConfigError, data_directory, from_table, load, settings_for
 from gateway.config.sections import (
     Access,
+    Brokers,
     Camera,
     CameraMotion,
     Config,
@@ -26,6 +27,7 @@ from gateway.config.values import ListenAddress, parse_listen
 
 __all__ = [
     "Access",
+    "Brokers",
     "Camera",
     "CameraMotion",
     "Config",

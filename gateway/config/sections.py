@@ -104,6 +104,13 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     by_run: bool = False
 
 
+class Brokers(msgspec.Struct, frozen=True, kw_only=True):
+    """`[brokers]`: how certificates of event brokers are checked."""
+
+    verify: bool = True
+    authorities: Path | None = None
+
+
 class Database(msgspec.Struct, frozen=True, kw_only=True):
     """`[database]`: users and what clients have set."""
 
@@ -227,6 +234,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     access: Access = Access()
     discovery: Discovery = Discovery()
     search: Search = Search()
+    brokers: Brokers = Brokers()
     database: Database = Database()
     plugins: Plugins = Plugins()
     retention: Retention = Retention()

@@ -8,6 +8,7 @@ from sqlalchemy import URL, Connection, select
 
 from gateway.db.accounts import AccountStore
 from gateway.db.audit import AuditLog
+from gateway.db.brokers import BrokerStore
 from gateway.db.catalogue import Catalogue
 from gateway.db.catalogue_opening import open_catalogue
 from gateway.db.opening import connect, locate, make_directory
@@ -34,6 +35,7 @@ class Database:
         self.channels = ChannelStore(writer)
         self.profiles = ProfileStore(writer)
         self.settings = SettingsStore(writer)
+        self.brokers = BrokerStore(self.settings, box)
         self.audit = AuditLog(writer)
         self.recordings = ObjectStore(writer, RECORDINGS)
         self.jobs = ObjectStore(writer, JOBS)

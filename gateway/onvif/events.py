@@ -9,6 +9,7 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.onvif.codec import Codec
 from gateway.onvif.context import Context
 from gateway.onvif.contract import Contract
+from gateway.onvif.events_brokers import BrokerOperations
 from gateway.onvif.events_content import ITEM_FILTER
 from gateway.onvif.events_faults import EventFaults
 from gateway.onvif.events_filter import LONGEST, SHORTEST, FilterReader, seconds_until
@@ -39,7 +40,14 @@ class EventService:
     path: ClassVar[str] = "/onvif/event_service"
 
     def __init__(
-        self, bus: EventBus, subscriptions: Subscriptions, contract: Contract, codec: Codec, post: Post, clock: Clock
+        self,
+        bus: EventBus,
+        subscriptions: Subscriptions,
+        contract: Contract,
+        codec: Codec,
+        post: Post,
+        clock: Clock,
+        brokers: BrokerOperations,
     ) -> None:
         """`post` brings notifications to their consumers."""
         self._bus = bus
@@ -47,6 +55,7 @@ class EventService:
         self._codec = codec
         self._prefixes = contract.prefixes
         self._clock = clock
+        self._brokers = brokers
         self._faults = EventFaults(codec)
         self._filters = FilterReader(bus.topics, contract.prefixes, self._faults)
         self.messages = EventMessages(codec, bus.topics)
@@ -63,6 +72,7 @@ class EventService:
             "MaxNotificationProducers": limits.consumers_per_account,
             "MaxPullPoints": limits.pull_points_per_account,
             "PersistentNotificationStorage": self._subscriptions.history.persistent,
+            **self._brokers.capabilities(),
         }
 
     async def GetEventProperties(self, _request: Plain, _context: Context) -> Plain:
@@ -137,6 +147,20 @@ class EventService:
         """End a subscription."""
         self._subscriptions.remove(self._addressed(context))
         return {}
+
+    async def AddEventBroker(self, request: Plain, context: Context) -> Plain:
+        """Publish events to a broker from now on, or change how."""
+        self._brokers.add(request["EventBroker"], context, self._filters, self._now())
+        return {}
+
+    async def DeleteEventBroker(self, request: Plain, context: Context) -> Plain:
+        """Publish events to a broker no more."""
+        self._brokers.delete(request["Address"], context)
+        return {}
+
+    async def GetEventBrokers(self, request: Plain, _context: Context) -> Plain:
+        """Return the configured brokers and whether they are connected."""
+        return {"EventBroker": self._brokers.found(request.get("Address"))}
 
     async def GetCurrentMessage(self, request: Plain, _context: Context) -> Plain:
         """Return the state of a topic that has exactly one."""

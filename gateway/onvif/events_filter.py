@@ -29,14 +29,17 @@ class FilterReader:
         self._prefixes = prefixes
         self._faults = faults
 
-    def wants(self, request: Mapping[str, Any], now: datetime) -> Wants:
-        """Return the test of a request's Filter; without one everything passes. All its parts have to pass."""
+    def wants(self, request: Mapping[str, Any], now: datetime, *, standing: bool = False) -> Wants:
+        """Return the test of a request's Filter; without one everything passes. All its parts have to pass.
+
+        A standing filter also counts for topics that are declared later, and may ask for what there is not yet.
+        """
         tests: list[Wants] = []
         for node in request.get("Filter", {}).get("_any", ()):
             if node.tag == _TOPIC:
-                tests.append(self._topic(node, now))
+                tests.append(self._topic(node, now, standing=standing))
             elif node.tag == _CONTENT:
-                tests.append(self._content(node, now))
+                tests.append(self._content(node, now, standing=standing))
             else:
                 raise self._faults.invalid_filter(f"the filter {node.tag} is not known", str(node.tag), now)
         return lambda event: all(test(event) for test in tests)
@@ -49,7 +52,7 @@ class FilterReader:
                 raise self._faults.policy(f"the policy {policy} is not done", policy, now, known=policy == _USE_RAW)
         return bool(policies)
 
-    def _topic(self, node: etree._Element, now: datetime) -> Wants:
+    def _topic(self, node: etree._Element, now: datetime, *, standing: bool) -> Wants:
         dialect = node.get("Dialect", CONCRETE_SET).strip()
         if dialect not in (CONCRETE, CONCRETE_SET):
             reason = f"the topic dialect {dialect!r} is not known"
@@ -58,6 +61,8 @@ class FilterReader:
             matches = parse_topics(node, self._prefixes)
         except ValueError as error:
             raise self._faults.filter_fault("InvalidTopicExpression", str(error), now) from None
+        if standing:
+            return lambda event: matches(event.topic)
         wanted = {topic.topic for topic in self._topics() if matches(topic.topic)}
         if matches(BUFFER_BEGIN):
             wanted.add(BUFFER_BEGIN)
@@ -66,13 +71,14 @@ class FilterReader:
             raise self._faults.filter_fault("TopicNotSupported", reason, now)
         return lambda event: event.topic in wanted
 
-    def _content(self, node: etree._Element, now: datetime) -> Wants:
+    def _content(self, node: etree._Element, now: datetime, *, standing: bool) -> Wants:
         dialect = node.get("Dialect", ITEM_FILTER).strip()
         if dialect != ITEM_FILTER:
             raise self._faults.invalid_filter(f"the content filter dialect {dialect!r} is not known", _CONTENT, now)
         try:
             content = parse_content_filter("".join(map(str, node.itertext())))
-            self._check_names(content.names)
+            if not standing:
+                self._check_names(content.names)
         except ValueError as error:
             raise self._faults.filter_fault("InvalidMessageContentExpression", str(error), now) from None
         return content.passes

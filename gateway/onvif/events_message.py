@@ -38,7 +38,7 @@ class EventMessages:
 
     def message(self, event: Event) -> Written:
         """Return what an event says, without its topic, as the text of a tt:Message."""
-        content: dict[str, Any] = {"UtcTime": datetime.fromtimestamp(event.utc_ns // _NS, UTC)}
+        content: dict[str, Any] = {"UtcTime": event_time(event)}
         if event.operation is not None:
             content["PropertyOperation"] = str(event.operation)
         for name, items in (("Source", event.source), ("Key", event.key), ("Data", event.data)):
@@ -54,6 +54,11 @@ class EventMessages:
             declared = {topic.topic: dict(topic.elements) for topic in self._topics()}
             types = self._types[event.topic] = declared[event.topic]
         return [{"Name": name, "_any": [self._codec.typed(types[name], content)]} for name, content in event.elements]
+
+
+def event_time(event: Event) -> datetime:
+    """Return when an event happened, as messages tell it: in whole seconds."""
+    return datetime.fromtimestamp(event.utc_ns // _NS, UTC)
 
 
 def _simple(items: Items) -> list[dict[str, str]]:

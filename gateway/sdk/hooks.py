@@ -5,6 +5,7 @@ A hook argument is only ever added or deprecated, never changed.
 
 import pluggy
 
+from gateway.sdk.broker import BrokerConnection
 from gateway.sdk.driver import CameraDriver
 from gateway.sdk.motion import MotionEngine
 from gateway.sdk.sink import EventSink
@@ -33,3 +34,8 @@ def gateway_register_motion_engines() -> dict[str, type[MotionEngine]]:  # type:
 @hookspec
 def gateway_register_sinks() -> dict[str, type[EventSink]]:  # type: ignore[empty-body]
     """Return event sinks by the name that a configuration's `kind =` uses."""
+
+
+@hookspec
+def gateway_register_brokers() -> dict[str, type[BrokerConnection]]:  # type: ignore[empty-body]
+    """Return connections to event brokers by the scheme of the addresses that they connect to."""

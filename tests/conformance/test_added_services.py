@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from broker_kit import broker_operations
 from recording_samples import Site
 from soap_kit import Kit, body_of, fault_of, request
 
@@ -36,9 +37,9 @@ class Device:
         profiles = site.profiles
         self.kit = Kit((MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles)))
         bus = EventBus(self.kit.clock)
-        events = EventService(
-            bus, Subscriptions(bus, self.kit.clock), self.kit.contract, self.kit.codec, no_post, self.kit.clock
-        )
+        kit, subscriptions = self.kit, Subscriptions(bus, self.kit.clock)
+        brokers = broker_operations(bus, kit.codec, kit.clock)
+        events = EventService(bus, subscriptions, kit.contract, kit.codec, no_post, kit.clock, brokers)
         self.searches = Searches(self.kit.clock)
         self._add(events)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from broker_kit import broker_operations
 from lxml import etree
 from media_samples import CONTEXT
 from onvif_calls import CODEC, CONTRACT, Caller
@@ -61,7 +62,8 @@ class Desk:
             TopicDescription(BELL),
         )
         subscriptions = Subscriptions(self.bus, self.clock, limits=self.limits)
-        self.service = EventService(self.bus, subscriptions, CONTRACT, CODEC, self.post, self.clock)
+        self.brokers = broker_operations(self.bus, CODEC, self.clock)
+        self.service = EventService(self.bus, subscriptions, CONTRACT, CODEC, self.post, self.clock, self.brokers)
         self.call = Caller(self.service, self.validate)
 
     async def post(self, url: str, data: bytes) -> None:

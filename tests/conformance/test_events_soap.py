@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from broker_kit import broker_operations
 from lxml import etree
 from soap_kit import SOAP11, SOAP12, Kit, body_of, envelope
 
@@ -69,7 +70,9 @@ def device() -> Device:
 
     async def post(_url: str, _data: bytes) -> None: ...
 
-    service = EventService(bus, Subscriptions(bus, clock), contract, Codec(contract), post, clock)
+    codec = Codec(contract)
+    brokers = broker_operations(bus, codec, clock)
+    service = EventService(bus, Subscriptions(bus, clock), contract, codec, post, clock, brokers)
     return Device(Kit([service]), bus, clock)
 
 

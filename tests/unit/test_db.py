@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from gateway.db import AuditEntry, Database, audit, engines, load_identity, open_database, opening, writer
 from gateway.db.identity import first_mac
 from gateway.domain.access import Account, Secret, UserLevel
+from gateway.domain.broker import BrokerConfig
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
 from gateway.domain.media import (
@@ -527,3 +528,30 @@ def test_existing_directories_keep_their_mode(tmp_path: Path) -> None:
     directory.chmod(0o750)
     open_here(directory).close()
     assert mode(directory) == 0o750
+
+
+async def test_event_brokers_come_back_and_their_passwords_are_sealed(tmp_path: Path, url: str) -> None:
+    broker = BrokerConfig("mqtts://broker.example", "yard", "user", Secret("Sesame-7"), ("<a/>", "<b/>"), 2)
+    plain = BrokerConfig("mqtt://broker.example", "gate")
+    database = open_here(tmp_path, url)
+    assert database.brokers.load() == []
+    database.brokers.save((broker, plain))
+    assert "Sesame-7" not in str(database.settings.load("gateway.event_brokers"))
+    database.close()
+    database = open_here(tmp_path, url)
+    assert database.brokers.load() == [broker, plain]
+    database.close()
+
+
+def test_an_event_broker_that_somebody_changed_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database = open_here(tmp_path)
+    database.brokers.save(
+        (BrokerConfig("mqtt://a:1", "yard", "user", Secret("Sesame-7")), BrokerConfig("mqtt://b:1", "gate"))
+    )
+    [moved, kept] = database.settings.load("gateway.event_brokers")
+    # A password belongs to its address: at another it can't be opened.
+    database.settings.store("gateway.event_brokers", [{**moved, "address": "mqtt://thief:1"}, {}, kept])
+    assert [broker.address for broker in database.brokers.load()] == ["mqtt://b:1"]
+    assert "a stored event broker is left out: the password of event broker mqtt://thief:1 can't be" in caplog.text
+    assert "a stored event broker is left out: 'address'" in caplog.text
+    database.close()

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 from aiohttp import ClientSession, web
+from broker_kit import broker_operations
 from lxml import etree
 from recording_samples import SECOND, START, Site, segment
 from soap_kit import Kit, body_of, envelope
@@ -99,12 +100,13 @@ async def client(site: Site) -> AsyncIterator[Client]:
     contract, clock = load_contract(), FakeClock(START + 800 * SECOND)
     codec, bus, searches = Codec(contract), EventBus(clock), Searches(clock)
     RecordingEvents(site.recordings, bus)
+    brokers = broker_operations(bus, codec, clock)
     kit = Kit(
         [
             MediaService(site.profiles),
             Media2Service(site.profiles),
             DeviceIOService(site.profiles),
-            EventService(bus, Subscriptions(bus, clock), contract, codec, no_post, clock),
+            EventService(bus, Subscriptions(bus, clock), contract, codec, no_post, clock, brokers),
         ]
     )
     search = SearchService(site.recordings, site.archive, searches, contract, codec, clock, site.describe)
