@@ -31,9 +31,7 @@ class Mosquitto:
     def __post_init__(self) -> None:
         self.port, self.tls_port, self.web_port, self.secure_web_port = free_ports(4)
         make_certificates(self.folder)
-        (self.folder / "passwords").touch(mode=0o600)
-        passwd = ["mosquitto_passwd", "-b", self.folder / "passwords", USER, PASSWORD]
-        subprocess.run(passwd, check=True, capture_output=True, timeout=DEADLINE)
+        make_passwords(self.folder)
         (self.folder / "mosquitto.conf").write_text(
             f"""
 user root
@@ -134,6 +132,13 @@ class Subscriber:
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         await self._process.communicate()
+
+
+def make_passwords(folder: Path) -> None:
+    """Write `passwords` with the one user."""
+    (folder / "passwords").touch(mode=0o600)
+    command = ("mosquitto_passwd", "-b", folder / "passwords", USER, PASSWORD)
+    subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE)
 
 
 def free_ports(number: int) -> list[int]:

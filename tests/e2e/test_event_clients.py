@@ -2,11 +2,16 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from e2e.conftest import HTTP_PORT, PASSWORD, PEERS, USER, Gateway, read_json_line, run_json, start_film_camera
 from e2e.network import HOUSE, LAN, Network
 from e2e.test_vms_clients import client, implemented
+from mosquitto_kit import MOSQUITTO, make_passwords
+from mosquitto_kit import PASSWORD as BROKER_PASSWORD
+from mosquitto_kit import USER as BROKER_USER
 
 pytestmark = pytest.mark.peer
 CREDENTIALS = (HOUSE, HTTP_PORT, USER, PASSWORD)
@@ -46,6 +51,7 @@ def test_onvif_python_calls_every_operation_of_events(measured: Gateway, mode: s
     assert found["filtered"] == reboot
     assert (found["past"][0], found["past"][1]) == (["", "", "", ""], reboot[0])
     assert (found["empty"], found["renewed"], found["pull_points"]) == (0, 120, 64)
+    assert found["brokers"] == [["mqtt://127.0.0.1:9", "house", 0]]
     # The client can't send the text of a topic.
     assert (found["no_topic"], found["after"]) == ("InvalidTopicExpressionFault", "ResourceUnknownFault")
 
@@ -77,3 +83,43 @@ def test_home_assistant_reads_events_both_ways(gateway: Gateway, network: Networ
     assert first["entities"]["Last Reboot"] == next(state[3] for state in first["sent"] if state[0] == REBOOT)
     assert first["entities"]["Storage Failure"] == "False"
     assert first["entities"].keys() == {"Last Reboot", "Recording Job State", "Storage Failure"}
+
+
+@pytest.fixture
+def mosquitto(network: Network, tmp_path: Path) -> Iterator[str]:
+    """A broker in the LAN; its address."""
+    make_passwords(tmp_path)
+    (tmp_path / "conf").write_text(f"user root\nlistener 1883 {LAN}\npassword_file {tmp_path}/passwords\n")
+    process = network.lan.start(MOSQUITTO, "-c", tmp_path / "conf")
+    yield f"mqtt://{LAN}:1883"
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def test_mosquitto_prints_that_a_camera_comes_back(gateway: Gateway, network: Network, mosquitto: str) -> None:
+    broker = (mosquitto, BROKER_USER, BROKER_PASSWORD)
+    found = run_json(network.lan, client("onvif_python"), PEERS / "onvif_python_broker.py", *CREDENTIALS, *broker)
+    assert found == {
+        "Address": mosquitto,
+        "TopicPrefix": "house",
+        "UserName": BROKER_USER,
+        "Password": None,
+        "QoS": 1,
+        "Status": "Connected",
+        "PublishFilter": "tns1:VideoSource//.",
+    }
+    topic = "house/onvif-ej/VideoSource/SignalLoss/&VideoSource_returning"
+    options = ("-h", LAN, "-u", BROKER_USER, "-P", BROKER_PASSWORD, "-t", topic, "-C", 2, "-W", 40, "-F", "%r %p")
+    subscriber = network.lan.start("stdbuf", "-oL", "mosquitto_sub", *options)
+    assert subscriber.stdout is not None
+    retained, _, first = subscriber.stdout.readline().partition(" ")
+    assert (retained, json.loads(first)["Data"]) == ("1", {"State": True})
+    camera = start_film_camera(network, 7555)
+    told, errors = subscriber.communicate(timeout=50)
+    camera.process.terminate()
+    camera.process.wait(timeout=10)
+    retained, _, second = told.partition(" ")
+    assert retained == "0", errors
+    message = json.loads(second)
+    assert (message["Source"], message["Data"]) == ({"Source": "VideoSource_returning"}, {"State": False})
+    assert BROKER_PASSWORD not in (gateway.folder / "log").read_text()

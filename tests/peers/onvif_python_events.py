@@ -20,6 +20,7 @@ from onvif.utils.exceptions import ONVIFOperationException
 TOPIC = "{http://docs.oasis-open.org/wsn/t-1}topic"
 ONVIF_TOPICS = "http://www.onvif.org/ver10/topics"
 CONCRETE_SET = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
+BROKER = "mqtt://127.0.0.1:9"
 SHORT = dt.timedelta(seconds=1)
 
 
@@ -58,12 +59,16 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
     unread = refusal(lambda: call(client.notification(), "GetCurrentMessage", {"Dialect": CONCRETE_SET}))
     call(subscription, "Unsubscribe")
     pull_point.Unsubscribe()
+    call(events, "AddEventBroker", EventBroker={"Address": BROKER, "TopicPrefix": "house"})
+    brokers = [[broker.Address, broker.TopicPrefix, broker.QoS] for broker in call(events, "GetEventBrokers")]
+    call(events, "DeleteEventBroker", Address=BROKER)
     return {
         "called": call.called,
         "topics": sorted(topics(properties)),
         "states": states,
         "again": again,
         "past": past,
+        "brokers": brokers,
         "pull_points": int(capabilities.MaxPullPoints),
         "empty": len(empty.NotificationMessage),
         "renewed": (renewed.TerminationTime - renewed.CurrentTime).total_seconds(),
