@@ -306,14 +306,17 @@ class Pace:
         self._anchor_ns: int | None = None
         self._base_ns = played_ns
         self._gop = -1
+        self._earlier_ns: int | None = None
+        """Backward, where the GOP that was sent before begins."""
 
     def due(self, frame: Frame, now: float) -> float:
         """Return the monotonic time at which to send a frame. What is very late is not caught up with."""
         new_gop, self._gop = frame.gop != self._gop, frame.gop
         if self._anchor_ns is None or (new_gop and (self._backward or frame.begins)):
             self._anchor_ns = frame.until_ns if self._backward else frame.utc_ns
-            self._base_ns = self.played_ns
+            self._base_ns = self.played_ns + self._left_out_ns(frame)
         if self._backward:
+            self._earlier_ns = frame.utc_ns if new_gop else self._earlier_ns
             end_ns = frame.utc_ns + frame.duration_ns
             self.frame_ns = self._base_ns + max(self._anchor_ns - end_ns, 0) / self._scale
             due_ns = self._base_ns
@@ -325,6 +328,12 @@ class Pace:
             self._began += now - due
             due = now
         return due
+
+    def _left_out_ns(self, frame: Frame) -> float:
+        """Return the playing time, backward, of what is not sent between two GOPs, such as all but key frames."""
+        if self._earlier_ns is None or frame.after_gap:
+            return 0.0
+        return max(self._earlier_ns - frame.until_ns, 0) / self._scale
 
 
 def asked_of(request: Request) -> Asked:

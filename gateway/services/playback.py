@@ -93,6 +93,8 @@ class Frame:
     """It is the last before a gap, or in front of the end."""
     last: bool = False
     """There is no more data on this track."""
+    after_gap: bool = False
+    """Something is missing between it and the frame that was sent before, on any track."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,11 @@ class Player:
         """
         sections = Sections()
         before: _Piece | None = None
+        gap = False
         async for read in self._reads(opened, wanted):
             if read is None:
                 sections.clear()
+                gap = True
                 continue
             places = _places(read.description, opened.description)
             if places is None:
@@ -194,7 +198,10 @@ class Player:
                     begins=begins,
                     ends=ends and (read.gap or read.over),
                     last=ends and read.over,
+                    after_gap=gap,
                 )
+                gap = False
+            gap = gap or read.gap
 
     async def _reads(self, opened: Opened, wanted: Wanted) -> AsyncIterator["_Read | None"]:
         """Yield pieces with their samples, in the order of sending; None for one that was deleted meanwhile.

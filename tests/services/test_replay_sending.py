@@ -224,6 +224,17 @@ async def test_backward_what_is_sent_last_is_shown_first(film: Film) -> None:
     assert (again[-1].timestamp - packets[-1].timestamp) & 0xFFFFFFFF == 4 * QUARTER
 
 
+async def test_backward_key_frames_come_as_far_apart_as_they_were(film: Film) -> None:
+    film.record(20, 4, description=PICTURE)
+    client = await remote(film)
+    await client.play(Range=clock_range(23.9, 10), Scale="-2", Frames="intra/1500")
+    seen = []
+    for _ in range(8):
+        seen.append(client.names())
+        await client.clock.advance(0.5)
+    assert seen == ["v23", "", "v21", "v11", "", "", "", ""]
+
+
 async def test_as_fast_as_it_goes_timestamps_are_those_of_the_recording(film: Film) -> None:
     client = await remote(film)
     await client.play(Range=clock_range(0), Rate_Control="no")
