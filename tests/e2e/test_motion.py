@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from e2e.conftest import ENVIRONMENT, GATEWAY, PASSWORD, PEERS, USER, command, read_json_line
+from e2e.test_vms_clients import client, implemented
 from lxml import etree
 from peers.crossing_camera import APPEARS, PERIOD
 from soap_kit import envelope, token
@@ -93,6 +95,9 @@ class Site:
     onvif: str
     folder: Path
     events: list[Told] = field(default_factory=list)
+    home_assistant: list[dict[str, Any]] = field(default_factory=list)
+    """What it printed."""
+    onvif_python: dict[str, Any] = field(default_factory=dict)
 
     def post(self, url: str, body: str) -> Any:
         """Return the element in the Body of the answer."""
@@ -142,13 +147,31 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         try:
             site = Site(read_json_line(process)["onvif"], folder)
-            _hear_two_crossings(site)
+            with _home_assistant(site) as listening:
+                _hear_two_crossings(site)
+                site.home_assistant = [json.loads(line) for line in listening.communicate(timeout=30)[0].splitlines()]
+            site.onvif_python = _change_rules(site)
         finally:
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=20)
     assert process.returncode == 0, (folder / "log").read_text()
     assert all(json.loads(line) for line in output.splitlines())
     return site
+
+
+def _home_assistant(site: Site) -> "subprocess.Popen[str]":
+    port = urlsplit(site.onvif).port
+    arguments = ("127.0.0.1", port, USER, PASSWORD, "127.0.0.1", "VideoSource/MotionAlarm")
+    program = (client("home_assistant"), PEERS / "home_assistant_events.py", *arguments)
+    return subprocess.Popen([str(each) for each in program], stdout=subprocess.PIPE, text=True)
+
+
+def _change_rules(site: Site) -> dict[str, Any]:
+    arguments = ("127.0.0.1", urlsplit(site.onvif).port, USER, PASSWORD, "still")
+    program = [str(each) for each in (client("onvif_python"), PEERS / "onvif_python_analytics.py", *arguments)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
 
 
 def _hear_two_crossings(site: Site) -> None:
@@ -188,6 +211,23 @@ def test_it_is_in_one_zone_after_the_other(site: Site) -> None:
 
 def test_a_still_picture_tells_nothing(site: Site) -> None:
     assert [(event.operation, event.items["State"]) for event in alarms(site, "still")] == [("Initialized", "false")]
+
+
+def test_home_assistant_has_motion_sensors(site: Site) -> None:
+    states, news = site.home_assistant
+    assert {"Motion Alarm", "Motion Region Detection"} <= states["entities"].keys() | news["entities"].keys()
+    for way in ("pulled", "sent"):
+        assert any(
+            state[:3] == ["tns1:VideoSource/MotionAlarm", "Changed", "VideoSource_crossing"] for state in news[way]
+        )
+
+
+def test_onvif_python_calls_every_operation_of_analytics(site: Site) -> None:
+    found = site.onvif_python
+    assert set(found["called"]) == {name for name in implemented() if name.startswith("analytics.")}
+    assert found["supported"] == ["CellMotionDetector", "MotionRegionDetector"]
+    assert (found["before"], found["created"]) == (["Motion"], ["Motion", "Cells", "Corner"])
+    assert (found["corner"], found["sensitivity"], found["after"]) == (["0.75", 3], "80", ["Motion"])
 
 
 def _learned(site: Site) -> int:

@@ -1,8 +1,8 @@
 """Subscribes as Home Assistant's ONVIF integration does: pull point and webhook at once, each with a set of states.
 
 Run with the Python of an environment that has onvif-zeep-async and onvif-parsers:
-home_assistant_events.py HOST PORT USER PASSWORD OWN-ADDRESS. Prints the first states as one JSON line, and another one
-when the next event about a camera's signal has come both ways:
+home_assistant_events.py HOST PORT USER PASSWORD OWN-ADDRESS [TOPIC]. Prints the first states as one JSON line, and
+another one when the next change of a topic, usually of a camera's signal, has come both ways:
 {"pulled": [[topic, operation, source, value], …], "sent": […], "entities": …}.
 """
 
@@ -51,7 +51,7 @@ class Webhook:
         return web.Response()
 
 
-async def main(host: str, port: str, user: str, password: str, own: str) -> None:
+async def main(host: str, port: str, user: str, password: str, own: str, topic: str = SIGNAL) -> None:
     camera, webhook = ONVIFCamera(host, int(port), user, password, str(SOURCE), no_cache=True), Webhook()
     lost: list[str] = []
     try:
@@ -62,8 +62,8 @@ async def main(host: str, port: str, user: str, password: str, own: str) -> None
             await webhook.start(own), SUBSCRIPTION_TIME, lambda: lost.append("webhook")
         )
         await sending.set_synchronization_point()
-        await tell(pulling, sending, webhook, camera)
-        await tell(pulling, sending, webhook, camera)
+        await tell(pulling, sending, webhook, camera, (topic, "Initialized"))
+        await tell(pulling, sending, webhook, camera, (topic, "Changed"))
         await pulling.shutdown()
         await sending.shutdown()
     finally:
@@ -73,18 +73,22 @@ async def main(host: str, port: str, user: str, password: str, own: str) -> None
         sys.exit(f"lost: {lost}")
 
 
-async def tell(pulling: Any, sending: Any, webhook: Webhook, camera: ONVIFCamera) -> None:
-    """Print what comes next, until there is news of a camera's signal."""
+async def tell(pulling: Any, sending: Any, webhook: Webhook, camera: ONVIFCamera, awaited: tuple[str, str]) -> None:
+    """Print what comes next, until there is an event of a topic with an operation."""
     request = {"MessageLimit": 100, "Timeout": dt.timedelta(seconds=WAIT)}
     pulled: list[Any] = []
     sent: list[Any] = []
     async with asyncio.timeout(WAIT):
-        while not any(SIGNAL in message.Topic._value_1 for message in pulled):
+        while not any(is_of(message, *awaited) for message in pulled):
             pulled += (await pulling.get_service().PullMessages(request)).NotificationMessage
         while len(sent) < len(pulled):
             sent += sending.process(await webhook.bodies.get()).NotificationMessage
     found = {"pulled": [plain(message) for message in pulled], "sent": [plain(message) for message in sent]}
     print(json.dumps({**found, "entities": await entities(camera, sent)}), flush=True)
+
+
+def is_of(message: Any, topic: str, operation: str) -> bool:
+    return topic in message.Topic._value_1 and message.Message._value_1.PropertyOperation == operation
 
 
 def plain(message: Any) -> list[str]:
