@@ -60,6 +60,7 @@ class Asked:
     scale: float
     paced: bool
     intra: bool
+    references: bool
     interval_ns: int
     cseq: int
 
@@ -107,7 +108,7 @@ class Replay:
         """What was read and not yet sent."""
         self._at_ns = opened.span.start_ns
         """Where the frame that was read last is."""
-        self._asked = Asked(None, 1.0, paced=True, intra=False, interval_ns=0, cseq=0)
+        self._asked = Asked(None, 1.0, paced=True, intra=False, references=False, interval_ns=0, cseq=0)
         self._wanted = Wanted(opened.span.start_ns)
         self._task: asyncio.Task[None] | None = None
         self._played_ns = 0.0
@@ -125,6 +126,8 @@ class Replay:
         """
         wanted = self._wish(asked)
         if asked.range is None and self._frames is not None:
+            if self._frames.over:  # perhaps it goes on meanwhile
+                self.close()
             same = wanted.backward == self._wanted.backward
             wanted = replace(wanted, start_ns=self._at_ns, end_ns=self._wanted.end_ns if same else None)
         self._pause_ns = None
@@ -164,8 +167,6 @@ class Replay:
         """Take a session that begins to play."""
         for track, ssrc in enumerate(self._ssrcs):
             session.hub.sends(track, ssrc)
-        if session.viewer is None:
-            session.carrier.sender.patient = True
 
     def start(self, session: Session, sessions: Sessions) -> None:
         """Begin to send, or go on. Sender reports make sense only where timestamps follow the clock of the wall."""
@@ -204,7 +205,7 @@ class Replay:
         if end_ns is not None and (end_ns > start_ns if backward else end_ns < start_ns):
             raise RtspError(457, f"range {str(asked.range)[:80]!r} goes {'forward' if backward else 'backward'}")
         intra = asked.intra or (asked.paced and abs(asked.scale) > _INTRA_FROM)
-        return Wanted(start_ns, end_ns, backward, intra, asked.interval_ns)
+        return Wanted(start_ns, end_ns, backward, intra, asked.references, asked.interval_ns)
 
     # Sending
 
@@ -357,6 +358,7 @@ def asked_of(request: Request) -> Asked:
         scale if paced else (-1.0 if scale < 0 else 1.0),
         paced,
         frames == "intra",
+        frames == "predicted",
         int(least or 0) * _NANOSECONDS_OF_MS,
         int(request.cseq),
     )

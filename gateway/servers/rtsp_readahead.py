@@ -24,10 +24,15 @@ class ReadAhead:
         self._recording = recording
         self._waiting: deque[Frame] = deque()
         self._size = 0
-        self._over = False
+        self._ended = False
         self._came = asyncio.Event()
         self._room = asyncio.Event()
         self._task = asyncio.create_task(self._read(frames), name=f"replay reader {recording}")
+
+    @property
+    def over(self) -> bool:
+        """Whether everything was read and taken."""
+        return self._ended and not self._waiting
 
     def close(self) -> None:
         """Read no more."""
@@ -35,7 +40,7 @@ class ReadAhead:
 
     async def ready(self) -> None:
         """Wait until `next` returns at once."""
-        while not self._waiting and not self._over:
+        while not self._waiting and not self._ended:
             self._came.clear()
             await self._came.wait()
 
@@ -65,5 +70,5 @@ class ReadAhead:
         except Exception as error:  # noqa: BLE001 - this task's supervisor
             _log.error("the replay of %s ends", self._recording, exc_info=error)
         finally:
-            self._over = True
+            self._ended = True
             self._came.set()

@@ -35,6 +35,7 @@ class TcpSender:
         "_loop",
         "_lost",
         "_now",
+        "_patient",
         "_queue",
         "_queued",
         "_replies",
@@ -45,7 +46,6 @@ class TcpSender:
         "dead",
         "lane",
         "moved",
-        "patient",
         "send",
         "waiting",
     )
@@ -65,8 +65,7 @@ class TcpSender:
         self.dead = False
         self.moved = 0.0
         """When the peer last took something; only kept while it is late."""
-        self.patient = False
-        """The peer may take nothing for as long as it likes: it replays a recording, and nobody waits for it."""
+        self._patient = False
         self._loop, self._wire, self._now, self._lost, self._tally = loop, wire, now, lost, tally
         self._rest: Data = b""
         """What is left of the unit or reply that was cut short: it must go first, or the framing breaks."""
@@ -115,6 +114,11 @@ class TcpSender:
         if not self._writing:
             self._push()
 
+    def be_patient(self, *, patient: bool) -> None:
+        """Let the peer take nothing for as long as it likes, if it replays a recording: nobody waits for it."""
+        self._patient = patient
+        self._wire.be_patient(patient=patient)
+
     def hold(self, rest: Data) -> None:
         """Keep what is left of a unit that was cut short."""
         self._rest = rest
@@ -133,7 +137,7 @@ class TcpSender:
 
     def check(self, now: float) -> None:
         """Give up on a peer that has taken nothing for too long."""
-        if self._writing and not self.patient and now - self.moved > STALL:
+        if self._writing and not self._patient and now - self.moved > STALL:
             self._tally.stalled_viewers += 1
             self.fail(f"has taken no data for {STALL:.0f} s")
 

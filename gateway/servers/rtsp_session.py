@@ -195,6 +195,7 @@ class Sessions:
     def play(self, session: Session, start: Start) -> None:
         """Begin to send. The session's machine is already in state Playing."""
         if session.viewer is None:
+            session.carrier.sender.be_patient(patient=session.replay is not None)
             session.carrier.send_buffer(_buffer_size(session.hub.description))
             session.hub.add_tcp(session.carrier.sender, framing(session), start)
         elif session.group:

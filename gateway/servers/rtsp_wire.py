@@ -43,6 +43,10 @@ class Wire(Protocol):
         """Ask for a send buffer in the kernel, in bytes."""
         ...
 
+    def be_patient(self, *, patient: bool) -> None:
+        """Let the kernel wait for a peer that takes nothing as long as it acknowledges that."""
+        ...
+
     def finish(self) -> None:
         """Tell the peer that no more will come."""
         ...
@@ -80,6 +84,11 @@ class PlainWire:
         """Ask for a send buffer in the kernel, in bytes."""
         with suppress(OSError):
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+    def be_patient(self, *, patient: bool) -> None:
+        """Let the kernel wait for a peer that takes nothing as long as it acknowledges that."""
+        with suppress(OSError):
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0 if patient else _USER_TIMEOUT_MS)
 
     def finish(self) -> None:
         """Tell the peer that no more will come."""

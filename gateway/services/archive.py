@@ -135,9 +135,9 @@ class Archive:
         """Return bytes of a segment's file. Raises GatewayError NOT_FOUND or UNAVAILABLE."""
         return await self._reader.read(segment, offset, size)
 
-    async def growth(self, recording: str) -> None:
-        """Wait until a fragment was added to a recording, or a segment closed."""
-        await self._growth.setdefault(recording, asyncio.Event()).wait()
+    def growth(self, recording: str) -> asyncio.Event:
+        """Return what is set as soon as a fragment is added to a recording, or a segment closed, from now on."""
+        return self._growth.setdefault(recording, asyncio.Event())
 
     def _tell(self, recording: str) -> None:
         if event := self._growth.pop(recording, None):

@@ -44,8 +44,8 @@ class Archive(Protocol):
         """Return bytes of a segment's file."""
         ...
 
-    async def growth(self, recording: str) -> None:
-        """Wait until a fragment was added."""
+    def growth(self, recording: str) -> asyncio.Event:
+        """Return what is set as soon as a fragment is added."""
         ...
 
 
@@ -140,14 +140,12 @@ class Player:
         self._archive = archive
         self._form = form
 
-    async def open(self, recording: str, at_ns: int | None = None) -> Opened:
-        """Return what a recording is at a time, by default at its start. Raises GatewayError NOT_FOUND."""
+    async def open(self, recording: str) -> Opened:
+        """Return what a recording is, with its newest file's tracks. Raises GatewayError NOT_FOUND."""
         extent = self._archive.extent(recording)
         if extent is None:
             raise GatewayError(ErrorKind.NOT_FOUND, f"recording {recording!r} holds no data")
-        start_ns = extent.span.start_ns if at_ns is None else at_ns
-        found = await self._archive.segments(recording, Span(start_ns, LATEST_NS), limit=1)
-        found = found or await self._archive.segments(recording, Span(0, LATEST_NS), descending=True, limit=1)
+        found = await self._archive.segments(recording, Span(0, LATEST_NS), descending=True, limit=1)
         if not found:
             raise GatewayError(ErrorKind.NOT_FOUND, f"recording {recording!r} holds no data")
         header = await _Files(self._archive, self._form).header(found[0])
@@ -156,6 +154,8 @@ class Player:
 
     async def frames(self, opened: Opened, wanted: Wanted) -> AsyncIterator[Frame]:
         """Yield the frames in the order of sending. Ends where the data does; a recording that grows goes on.
+
+        What is coded otherwise than it was opened is passed over at the start, and ends it later.
 
         Raises GatewayError UNAVAILABLE when a storage is away; what was deleted meanwhile is a gap.
         """
@@ -169,11 +169,19 @@ class Player:
                 continue
             places = _places(read.description, opened.description)
             if places is None:
-                return
+                if wanted.backward or sections.gop:
+                    return
+                continue
             if before is not None and not wanted.backward and _apart(before, read.piece, backward=False):
                 sections.clear()
             before = read.piece
-            samples = [sample for sample in read.samples if sample.track in places]
+            encodings = [track.encoding for track in read.description.tracks]
+            samples = [
+                sample
+                for sample in read.samples
+                if sample.track in places
+                and not (wanted.references and _is_disposable(encodings[sample.track], sample.payload))
+            ]
             groups = chosen(samples, read.description, wanted, first=not sections.gop)
             sent = [sample for group in groups for sample in sections.spaced(group, wanted)]
             last = {sample.track: sample for sample in sent}
@@ -209,7 +217,7 @@ class Player:
         A GOP that was too long for one piece begins with the piece of its key frame, whatever piece was come to first.
         """
         pieces = self._backward(opened, wanted) if wanted.backward else self._forward(opened, wanted)
-        files = _Files(self._archive, self._form)
+        files = _Files(self._archive, self._form, opened.description)
         rest: list[_Piece] = []
         begun = False
         async for piece, following, growing in pieces:
@@ -272,6 +280,7 @@ class Player:
         done = vain = 0
         grew = False
         while True:
+            grown = self._archive.growth(recording)  # before looking, so that nothing is missed in between
             found = await self._next(recording, segment, start_ns, done)
             if found is not None:
                 grew, vain = grew or not found.closed, 0
@@ -291,7 +300,7 @@ class Player:
             yield None
             with suppress(TimeoutError):
                 async with asyncio.timeout(GROWTH_SECONDS):
-                    await self._archive.growth(recording)
+                    await grown.wait()
 
     async def _next(self, recording: str, segment: Segment | None, start_ns: int, done: int) -> Segment | None:
         """Return the same segment if it has grown, else the one after it."""
@@ -328,9 +337,10 @@ class Player:
 class _Files:
     """Reads pieces, and the header of each file once."""
 
-    def __init__(self, archive: Archive, form: Format) -> None:
+    def __init__(self, archive: Archive, form: Format, opened: StreamDescription | None = None) -> None:
         self._archive = archive
         self._form = form
+        self._opened = opened
         self._header: tuple[int, Header] | None = None
 
     async def header(self, segment: Segment) -> Header:
@@ -344,6 +354,8 @@ class _Files:
         """Return a piece with its samples, None when it was deleted. Raises GatewayError UNAVAILABLE or INVALID."""
         try:
             header = await self.header(piece.segment)
+            if self._opened is not None and _places(header.description, self._opened) is None:
+                return _Read(piece, header.description, (), keyed=True, gap=gap, over=over)
             data = await self._archive.read(piece.segment, piece.fragment.offset, piece.fragment.size)
         except GatewayError as error:
             if error.kind is ErrorKind.NOT_FOUND:
@@ -374,6 +386,17 @@ def _places(found: StreamDescription, opened: StreamDescription) -> dict[int, in
         elif track.kind is MediaKind.VIDEO:
             return None
     return places
+
+
+def _is_disposable(encoding: str, payload: Sequence[memoryview]) -> bool:
+    """Tell whether no other frame refers to this one (ISO/IEC 14496-10 §7.4.1, 23008-2 §7.4.2.2)."""
+    if encoding == "H264":
+        slices = [unit[0] for unit in payload if 1 <= unit[0] & 0x1F <= 5]  # noqa: PLR2004 - coded slices
+        return bool(slices) and not any(first & 0x60 for first in slices)
+    if encoding == "H265":
+        kinds = [unit[0] >> 1 & 0x3F for unit in payload if unit[0] >> 1 & 0x3F < 32]  # noqa: PLR2004 - coded slices
+        return bool(kinds) and all(kind < 16 and kind % 2 == 0 for kind in kinds)  # noqa: PLR2004 - sub-layer non-reference
+    return False
 
 
 _PARAMETER_SETS: dict[str, Callable[[memoryview], bool]] = {

@@ -34,6 +34,8 @@ class Wanted:
     backward: bool = False
     intra: bool = False
     """Key frames only."""
+    references: bool = False
+    """Only frames that others refer to."""
     interval_ns: int = 0
     """Least recording time between key frames that are sent."""
 

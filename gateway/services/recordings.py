@@ -3,6 +3,7 @@
 Who wants to know subscribes: `watch` for every change of an object, `subscribe` for what there is to record.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,8 +68,8 @@ class View(Protocol):
         """Return the segment being written, None while nothing is recorded."""
         ...
 
-    async def growth(self, recording: str) -> None:
-        """Wait until a fragment was added, or a segment closed."""
+    def growth(self, recording: str) -> asyncio.Event:
+        """Return what is set as soon as a fragment is added, or a segment closed."""
         ...
 
 
@@ -164,7 +165,7 @@ class Recordings:
     async def stopped(self, token: str) -> None:
         """Wait until nothing is written into a recording."""
         while self._archive.writing(token) is not None:
-            await self._archive.growth(token)
+            await self._archive.growth(token).wait()
 
     def profiles(self) -> tuple[str, ...]:
         """Return the tokens of the media profiles that can be recorded."""

@@ -1,6 +1,5 @@
 """The archive joins what the catalogue knows with what is being written."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -101,10 +100,10 @@ async def test_a_run_goes_on_into_the_segment_being_written() -> None:
 
 async def test_growth_wakes_whoever_waits_and_removal_shrinks_the_extent() -> None:
     kept, _ = archive()
-    waiting = asyncio.create_task(kept.growth("R"))
-    await asyncio.sleep(0)
+    grown = kept.growth("R")
     kept.grown(segment(0, 1, closed=False))
-    await asyncio.wait_for(waiting, 1)
+    assert grown.is_set()
+    assert not kept.growth("R").is_set()
     kept.closed(segment(0, 1))
     kept.closed(segment(10, 2, run=10))
     extent = kept.extent("R")

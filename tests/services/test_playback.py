@@ -167,18 +167,48 @@ async def test_parameter_sets_are_put_before_key_frames_that_have_none(film: Fil
     assert payloads == [(b"set1", b"set2", b"v0"), (b"v0.25",), (b"\x67sps", b"\x65idr"), (b"v0.75",)]
 
 
-async def test_another_codec_ends_the_replay(film: Film) -> None:
+OTHER = StreamDescription((replace(VIDEO, encoding="H265"),))
+
+
+async def test_another_codec_is_passed_over_at_the_start_and_ends_the_replay_later(film: Film) -> None:
     film.record(0, 1, run=0, description=PICTURE)
-    film.record(1, 1, run=0, description=StreamDescription((replace(VIDEO, encoding="H265"),)))
+    film.record(1, 1, run=0, description=OTHER)
+    assert await film.sent() == "v1D v1.25 v1.5 v1.75ET"
+    assert await film.sent(1.9, backward=True) == "v1D v1.25 v1.5 v1.75"
+    assert await film.sent(0.9, backward=True) == ""
+    film.record(2, 1, run=0, description=PICTURE)
     assert await film.sent() == "v0D v0.25 v0.5 v0.75"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "payloads"),
+    [
+        ("H264", (b"\x67", b"\x65", b"\x41", b"\x01\x06", b"\x01")),
+        ("H265", (b"\x40", b"\x26", b"\x02", b"\x10", b"\x00")),
+    ],
+)
+async def test_frames_that_no_other_refers_to_are_left_out(
+    film: Film, encoding: str, payloads: tuple[bytes, ...]
+) -> None:
+    sets, *slices = payloads
+    description = StreamDescription((replace(VIDEO, encoding=encoding),))
+    film.record(0, 1, description=description)
+    frames = film.files[f"0{encoding}"][0]
+    for number, data in enumerate(slices):
+        parts = (sets, data) if number == 0 else (data,)
+        frames[number] = replace(frames[number], payload=tuple(map(memoryview, parts)))
+    sent = await film.frames(references=True)
+    assert [bytes(frame.payload[-1]) for frame in sent] == slices[:2]
+    assert sent[-1].last
 
 
 async def test_sound_in_another_codec_is_left_out(film: Film) -> None:
     film.record(0, 1, run=0)
     film.record(1, 1, run=0, description=StreamDescription((replace(AUDIO, encoding="OPUS"), VIDEO)))
+    film.record(2, 1, run=0)
     sent = (await film.sent()).split()
-    assert [name for name in sent if name[0] == "a"] == ["a0D", "a0.25", "a0.5", "a0.75"]
-    assert [name for name in sent if name[0] == "v"][4:] == ["v1", "v1.25", "v1.5", "v1.75ET"]
+    assert [name for name in sent if name[0] == "a"][3:5] == ["a0.75", "a2"]
+    assert [name for name in sent if name[0] == "v"][4:8] == ["v1", "v1.25", "v1.5", "v1.75"]
 
 
 async def test_what_a_recording_is(film: Film) -> None:
@@ -186,9 +216,9 @@ async def test_what_a_recording_is(film: Film) -> None:
         await film.opened()
     film.record(0, 1)
     film.record(10, 1, description=PICTURE)
-    assert await film.opened() == Opened(RECORDING, BOTH, ("T0", "T1"), Span(at(0), at(11)))
-    assert (await film.player.open(RECORDING, at(5))).description == PICTURE
-    assert (await film.player.open(RECORDING, at(50))).description == PICTURE
+    assert await film.opened() == Opened(RECORDING, PICTURE, ("T0",), Span(at(0), at(11)))
+    film.record(20, 1)
+    assert await film.opened() == Opened(RECORDING, BOTH, ("T0", "T1"), Span(at(0), at(21)))
 
 
 class Viewer:

@@ -28,6 +28,8 @@ class Viewer:
     idle: bool = True
     reporting: bool = False
     byes: int = 0
+    most: int = 1000
+    """So many units it takes at first."""
     units: list[AccessUnit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -35,6 +37,8 @@ class Viewer:
 
     def deliver(self, unit: AccessUnit) -> None:
         self.units.append(unit)
+        self.most -= 1
+        self.idle = self.idle and self.most != 0
 
     def say_bye(self, _session: object) -> None:
         self.byes += 1
@@ -161,6 +165,33 @@ async def test_what_is_yet_to_be_recorded_is_waited_for_but_its_request_is_answe
     packet = client.viewer.packets()[0]
     assert (bytes(packet.payload), packet.sequence, packet.timestamp) == (b"v21", *client.info)
     client.replay.close()
+
+
+async def test_after_the_end_it_goes_on_where_recording_has(film: Film) -> None:
+    client = await remote(film)
+    await client.play(Range=clock_range(11))
+    await client.clock.advance(2)
+    assert client.names() == "v11 v11.25 v11.5 v11.75"
+    await client.play()
+    await client.clock.advance(2)
+    assert (client.names(), client.viewer.byes) == ("v11 v11.25 v11.5 v11.75", 2)
+    film.record(30, 1, description=PICTURE)
+    await client.play()
+    await client.clock.advance(4)
+    assert (client.names(), client.viewer.byes) == ("v11 v11.25 v11.5 v11.75 v30 v30.25 v30.5 v30.75", 3)
+
+
+async def test_a_pause_as_fast_as_it_goes(film: Film) -> None:
+    client = await remote(film, most=5)
+    await client.play(Range=clock_range(0), Rate_Control="no")
+    await settle(60)
+    client.replay.stop()
+    await client.clock.advance(5)
+    assert client.names() == "v0 v0.25 v0.5 v0.75 v1"
+    client.viewer.idle = True
+    await client.play(Rate_Control="no")
+    await settle(60)
+    assert client.names() == "v1.25 v1.5 v1.75 v10 v10.25 v10.5 v10.75 v11 v11.25 v11.5 v11.75"
 
 
 async def test_a_moment_to_pause_at(film: Film) -> None:
