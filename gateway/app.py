@@ -25,6 +25,7 @@ from gateway.domain.errors import GatewayError
 from gateway.drivers import camera_specs
 from gateway.listeners import Listeners
 from gateway.media.decoder import DecoderPool
+from gateway.metadata import LiveMetadata
 from gateway.onvif.authentication import Authenticator
 from gateway.onvif.capabilities import CapabilityModel
 from gateway.onvif.codec import Codec
@@ -65,6 +66,7 @@ from gateway.services.cameras import Cameras, live_path
 from gateway.services.event_sources import tell_signal_loss, tell_start
 from gateway.services.eventbus import EventBus
 from gateway.services.limiter import FailureLimiter
+from gateway.services.metadata import MetadataStreams
 from gateway.services.motion import Motion
 from gateway.services.motion_rules import MotionRules
 from gateway.services.profiles import Profiles
@@ -196,14 +198,15 @@ class Gateway:
         registry = Registry(config.plugins.disabled)
         specs = camera_specs(config, registry, clock)
         cameras = Cameras(specs, database.channels, clock)
-        multicast = self._multicast(cameras)
-        rtsp = RtspServer(cameras, gatekeeper, clock, options=self._rtsp_options(), multicast=multicast)
-        rtsp.start()
-        stack.callback(rtsp.close)
+        bus = EventBus(clock)
+        codec = Codec(contract := load_contract())
+        metadata = LiveMetadata(cameras, bus, codec, clock)
+        streams = metadata.streams
+        multicast = self._multicast(streams, cameras)
+        rtsp = self._rtsp(streams, gatekeeper, multicast)
         listeners = self._listen(rtsp)
 
-        streaming = Streaming(multicast=multicast, rtsps_port=listeners.port("rtsps"), websocket=WEBSOCKET_URI)
-        codec = Codec(contract := load_contract())
+        streaming = Streaming(multicast, streams.synchronize, listeners.port("rtsps"), WEBSOCKET_URI)
         watching = Watching(config, registry, database, codec, clock)
         profiles = MediaProfiles(cameras, Profiles(database.profiles), streaming, watching.configurations)
         if multicast is not None:
@@ -221,7 +224,6 @@ class Gateway:
             self._device_actions(profiles, watching.rules, database),
             clock,
         )
-        bus = EventBus(clock)
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
         events = await self._events(
@@ -239,8 +241,7 @@ class Gateway:
         authenticator = Authenticator(gatekeeper, self._token_verifier(), clock)
         endpoint = Endpoint(services, contract, codec, authenticator, clock, anonymous_faults=ANONYMOUS_FAULTS)
 
-        snapshots = Snapshots(cameras, decoders)
-        stack.callback(snapshots.close)
+        snapshots = self._snapshots(cameras, decoders)
         access = HttpAccess(gatekeeper)
         console = console_routes(config.gateway.name, cameras, access, listeners.rtsp_base)
         settings = HttpSettings(listeners.rtsp_base, config.http.external or "")
@@ -249,6 +250,7 @@ class Gateway:
             database,
             identity.uuid,
             cameras,
+            streams,
             profiles,
             bus,
             contract,
@@ -259,6 +261,7 @@ class Gateway:
             motion.strongest,
         )
         archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)
+        metadata.follow(profiles, events, motion, archive.recordings)
         exports = export_routes(access, archive.movie)
         self._http = HttpServer(endpoint, access, snapshots.at, settings, [console, exports])
         await self._http.start()
@@ -281,12 +284,23 @@ class Gateway:
         access = self.config.access
         return TokenVerifier(allow_text=access.plain_password_tokens) if access.username_tokens else None
 
-    def _multicast(self, cameras: Cameras) -> MulticastStreams | None:
+    def _multicast(self, streams: MetadataStreams, cameras: Cameras) -> MulticastStreams | None:
         settings = self.config.multicast
         if not settings.enabled:
             return None
         paths = [live_path(channel.id, name) for channel in cameras.channels() for name in PROFILE_NAMES]
-        return MulticastStreams(settings.groups(paths), cameras.description, settings.ttl, settings.interface)
+        return MulticastStreams(settings.groups(paths), streams.description, settings.ttl, settings.interface)
+
+    def _snapshots(self, cameras: Cameras, decoders: DecoderPool) -> Snapshots:
+        snapshots = Snapshots(cameras, decoders)
+        self._stack.callback(snapshots.close)
+        return snapshots
+
+    def _rtsp(self, streams: MetadataStreams, gatekeeper: Gatekeeper, multicast: MulticastStreams | None) -> RtspServer:
+        rtsp = RtspServer(streams, gatekeeper, self._clock, options=self._rtsp_options(), multicast=multicast)
+        rtsp.start()
+        self._stack.callback(rtsp.close)
+        return rtsp
 
     def _rtsp_options(self) -> RtspOptions:
         settings = self.config.rtsp

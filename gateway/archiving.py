@@ -45,6 +45,7 @@ from gateway.servers.rtsp_playback import Replays
 from gateway.services.cameras import Cameras
 from gateway.services.eventbus import EventBus
 from gateway.services.exports import Export
+from gateway.services.metadata import MetadataStreams
 from gateway.services.playback import Format, Player
 from gateway.services.receivers import Receiver, Receivers
 from gateway.services.recorder import Recorder
@@ -75,6 +76,8 @@ class Surroundings:
     database: Database
     installation: str
     cameras: Cameras
+    live: MetadataStreams
+    """Their streams, with and without metadata."""
     profiles: MediaProfiles
     bus: EventBus
     contract: Contract
@@ -179,7 +182,7 @@ class Archiving:
 
     def stream(self, path: str) -> LiveStream | None:
         """Return the live stream of a camera or receiver."""
-        return self._with.cameras.stream(path) or self._streams.stream(path)
+        return self._with.live.stream(path) or self._streams.stream(path)
 
     # Commands of a person
 
@@ -274,7 +277,7 @@ class Archiving:
         return any(receiver in {source.token for source in job.sources} for job in self.recordings.jobs())
 
     def _description(self, path: str) -> StreamDescription | None:
-        return self._with.cameras.description(path) or self._streams.description(path)
+        return self._with.live.description(path) or self._streams.description(path)
 
     def _concerns(self, event: Event, path: str) -> bool:
         """Tell whether an event is about the camera of a stream: it names that one, or no camera at all."""
@@ -345,6 +348,10 @@ class ArchiveSwitch:
     async def movie(self, name: str, start_ns: int, end_ns: int) -> Export:
         """Return a time range of what was recorded as one movie. Raises GatewayError."""
         return await self._present().store.movie(name, start_ns, end_ns)
+
+    def recordings(self) -> Recordings | None:
+        """Return what is recorded; None while no storage is configured."""
+        return None if self.current is None else self.current.recordings
 
     def commands(self) -> dict[str, Command]:
         """Return what the control socket offers."""

@@ -30,6 +30,8 @@ from gateway.domain.recording import (
 from gateway.onvif.context import Context
 from gateway.onvif.recording_sources import RecordingSources
 from gateway.services.archive import Archive, _joined
+from gateway.services.metadata import base_path
+from gateway.services.metadata_stream import with_metadata
 from gateway.services.receivers import Receiver, Receivers, ReceiverState, ReceiverTransport
 from gateway.services.recordings import Recordings
 from gateway.services.recordings_editing import RecordingEditor
@@ -205,7 +207,8 @@ class Site:
 
     def description(self, path: str) -> StreamDescription | None:
         """Return what is known of a live stream."""
-        return {"/live/yard/main": STREAM, "/live/door/main": main_and_sub()[0]}.get(path)
+        found = {"/live/yard/main": STREAM, "/live/door/main": main_and_sub()[0]}.get(base_path(path))
+        return found if found is None or base_path(path) == path else with_metadata(found)
 
     async def describe(self, _segment: Segment) -> StreamDescription | None:
         """Return what every segment holds, while its storage is there."""

@@ -208,12 +208,13 @@ def house(
     clock: Clock | None = None,
     options: RtspOptions | None = None,
     audio: bool = True,
+    streams: Callable[[Cameras], object] = lambda cameras: cameras,
     **more: object,
 ) -> Iterator[House]:
     camera = Camera(audio=audio)
     listening = {name: more.pop(name) for name in ("web", "tls") if name in more}
     server = RtspServer(
-        Cameras({PATH: camera, ALIAS: camera}),
+        streams(Cameras({PATH: camera, ALIAS: camera})),
         door or OpenDoor(),
         clock or SystemClock(),
         options=options,

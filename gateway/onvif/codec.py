@@ -68,7 +68,11 @@ class Codec:
 
     def element(self, tag: str, value: Mapping[str, Any]) -> etree._Element:
         """Return a global element by itself, for use under `_any`. Raises as `encode` does."""
+        return etree.fromstring(self.standalone(tag, value))
+
+    def standalone(self, tag: str, value: Mapping[str, Any]) -> str:
+        """Return a global element as text that declares the prefixes it uses. Raises as `encode` does."""
         text = self.encode(tag, value)
         used = {prefix: uri for prefix, uri in self.prefixes.items() if f"{prefix}:" in text and prefix != "xml"}
         declared = "".join(f' xmlns:{prefix}="{escape(uri)}"' for prefix, uri in used.items())
-        return etree.fromstring(_START.sub(rf"\g<0>{declared}", text, count=1))
+        return _START.sub(rf"\g<0>{declared}", text, count=1)

@@ -1,9 +1,11 @@
 """The Event service: pull points, base notification and the set of topics (ONVIF Core §11, WS-BaseNotification 1.3)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeAlias
+
+from lxml import etree
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.onvif.codec import Codec
@@ -20,7 +22,7 @@ from gateway.onvif.faults import SoapFault
 from gateway.sdk.clock import Clock
 from gateway.services.eventbus import EventBus
 from gateway.services.notifications import Notifications
-from gateway.services.subscriptions import Subscription, Subscriptions
+from gateway.services.subscriptions import Subscription, Subscriptions, Wants
 
 Plain: TypeAlias = dict[str, Any]
 
@@ -74,6 +76,10 @@ class EventService:
             "PersistentNotificationStorage": self._subscriptions.history.persistent,
             **self._brokers.capabilities(),
         }
+
+    def read_filter(self, nodes: Sequence[etree._Element]) -> Wants:
+        """Return the test of the expressions in a wsnt:Filter. Raises SoapFault."""
+        return self._filters.wants({"Filter": {"_any": nodes}}, self._now())
 
     async def GetEventProperties(self, _request: Plain, _context: Context) -> Plain:
         """Return the topics with their messages, and the kinds of filter."""

@@ -11,6 +11,7 @@ from gateway.onvif.media_entities import (
     Operation,
     nothing,
     set_analytics,
+    set_metadata,
     set_one,
     unknown,
     unsupported,
@@ -169,7 +170,7 @@ class Media1Configurations:
     GetMetadataConfiguration = _get_one(METADATA)
     GetCompatibleMetadataConfigurations = _get_compatible(METADATA)
     GetMetadataConfigurationOptions = _get_options(METADATA)
-    SetMetadataConfiguration = set_one(METADATA)
+    SetMetadataConfiguration = set_metadata
     AddMetadataConfiguration = _add(METADATA)
     RemoveMetadataConfiguration = _remove(METADATA)
 

@@ -15,6 +15,7 @@ from gateway.onvif.media_entities import (
     HasProfiles,
     Operation,
     nothing,
+    set_metadata,
     set_one,
     unknown,
     unsupported,
@@ -186,7 +187,7 @@ class Media2Service(Media2Masks):
     SetAudioEncoderConfiguration = set_one(_AUDIO_ENCODER)
     GetMetadataConfigurations = _get(METADATA)
     GetMetadataConfigurationOptions = _get_options(METADATA)
-    SetMetadataConfiguration = set_one(METADATA)
+    SetMetadataConfiguration = set_metadata
 
     GetAudioOutputConfigurations = nothing()
     GetAudioOutputConfigurationOptions = unsupported("AudioOutputNotSupported", "audio output")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from gateway.onvif import media_faults as faults
+from gateway.onvif import media_metadata, media_settings
 from gateway.onvif import media_schema as schema
-from gateway.onvif import media_settings
 from gateway.onvif.context import Context
 from gateway.onvif.faults import SoapFault
 from gateway.onvif.media_model import MediaModel
@@ -61,8 +61,8 @@ METADATA = Entity(
     Kind.METADATA,
     lambda model: model.metadata,
     schema.metadata,
-    media_settings.check_metadata,
-    lambda _configurations, _model: schema.metadata_options(),
+    media_metadata.check_metadata,
+    lambda _configurations, _model: media_metadata.metadata_options(),
 )
 
 
@@ -102,6 +102,17 @@ def set_one(entity: Entity) -> Operation:
         return {}
 
     return operation
+
+
+async def set_metadata(self: HasProfiles, request: Plain, _context: Context) -> Plain:
+    """Write what a channel's metadata is to hold."""
+    wanted = request["Configuration"]
+    current = find(METADATA.table(self.profiles.model()), wanted["token"])
+    METADATA.check(current, wanted)
+    settings = media_settings.written(current, wanted)
+    settings = media_metadata.written_metadata(current.token, settings, wanted, self.profiles.read_filter)
+    self.profiles.configure(METADATA.kind, current.token, settings)
+    return {}
 
 
 def nothing(key: str = "Configurations") -> Operation:

@@ -345,6 +345,11 @@ def profile_token(channel: str, profile: str) -> str:
     return f"{channel}_{profile}"
 
 
+def metadata_token(channel: str) -> str:
+    """Return the token of a channel's MetadataConfiguration."""
+    return f"Metadata_{channel}"
+
+
 def video_source_token(channel: str) -> str:
     """Return the token of a channel's VideoSource; never a camera id's own spelling, so never a profile's token."""
     return f"VideoSource_{channel}"

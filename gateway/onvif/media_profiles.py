@@ -1,16 +1,31 @@
 """What Media1 and Media2 do alike: find, edit and stream profiles, with the faults that both share."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from lxml import etree
+
 from gateway.domain.camera import Channel
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event
 from gateway.domain.media import MediaKind
 from gateway.onvif import media_faults as faults
 from gateway.onvif.context import Context
-from gateway.onvif.media_model import AudioEncoder, Configuration, MediaModel, Profile, VideoEncoder, build
+from gateway.onvif.faults import not_supported
+from gateway.onvif.media_metadata import ReadFilter
+from gateway.onvif.media_model import (
+    AudioEncoder,
+    Configuration,
+    MediaModel,
+    Profile,
+    VideoEncoder,
+    build,
+    metadata_token,
+)
 from gateway.onvif.media_uri import Transport, snapshot_uri, stream_uri
+from gateway.services.cameras import camera_path
+from gateway.services.metadata import metadata_path
 from gateway.services.profiles import (
     ConfigurationKind,
     ConfigurationSettings,
@@ -23,6 +38,7 @@ from gateway.services.profiles import (
 _C = TypeVar("_C", bound=Configuration)
 
 _KINDS = frozenset(ConfigurationKind)
+_ENCODERS = {ConfigurationKind.VIDEO_ENCODER, ConfigurationKind.AUDIO_ENCODER}
 
 
 class Channels(Protocol):
@@ -92,6 +108,8 @@ class MediaProfiles:
         self.stored = profiles
         self.streaming = streaming or Streaming()
         self.analytics = analytics
+        self.read_filter: ReadFilter = _no_filter
+        """Reads the events' filter of a metadata configuration; whoever has the topics sets it."""
         self._channels = channels
         self._built_from: tuple[tuple[Channel, ...], int, int] | None = None
         self._model = build((), profiles)
@@ -120,6 +138,7 @@ class MediaProfiles:
         for encoder in model.video_encoders.values():
             if encoder.path == path:
                 groups[MediaKind.VIDEO] = encoder.multicast
+                groups[MediaKind.APPLICATION] = model.metadata[metadata_token(encoder.channel)].multicast
         for sound in model.audio_encoders.values():
             if sound.path == path:
                 groups[MediaKind.AUDIO] = sound.multicast
@@ -168,7 +187,7 @@ class MediaProfiles:
 
     def stream_uri(self, token: str, transport: Transport | None, asked: str, context: Context, *, media1: bool) -> str:
         """Return the URI of a profile's stream; `asked` is the client's wording of the transport."""
-        path = self._path(token, media1=media1)
+        path = self._stream_path(token, media1=media1)
         if transport is None:
             raise faults.invalid_stream_setup(f"streaming by {asked!r} is not supported")
         if transport is Transport.MULTICAST and self.streaming.multicast is None:
@@ -183,21 +202,20 @@ class MediaProfiles:
 
     async def start_multicast(self, token: str) -> None:
         """Send a profile's stream to its multicast groups."""
-        path = self._path(token, media1=False)
+        path = self._stream_path(token, media1=False)
         multicast = self._multicast(token)
         await multicast.start(path, self._groups(token))
 
     async def stop_multicast(self, token: str) -> None:
         """Stop sending a profile's stream to its multicast groups."""
-        path = self._path(token, media1=False)
+        path = self._stream_path(token, media1=False)
         await self._multicast(token).stop(path)
 
     def synchronize(self, token: str) -> None:
-        """Ask for a key frame of a profile's stream."""
+        """Ask for a key frame, and all states, of a profile's stream."""
         model = self.model()
-        encoder = video_encoder(model, find_profile(model, token))
-        if encoder is not None:
-            self.streaming.synchronize(encoder.path)
+        if video_encoder(model, find_profile(model, token)) is not None:
+            self.streaming.synchronize(self._stream_path(token, media1=False))
 
     def _change(
         self,
@@ -226,6 +244,17 @@ class MediaProfiles:
             raise faults.incomplete(token, "video encoder configuration")
         return model.media1_video_encoders.get(encoder.token, encoder).path if media1 else encoder.path
 
+    def _stream_path(self, token: str, *, media1: bool) -> str:
+        """Return the RTSP path of a profile's stream: with metadata, or of that alone, if it is in the profile."""
+        model = self.model()
+        configurations = find_profile(model, token).configurations
+        if ConfigurationKind.METADATA not in configurations:
+            return self._path(token, media1=media1)
+        source = model.video_source_configurations.get(configurations.get(ConfigurationKind.VIDEO_SOURCE, ""))
+        if source is not None and not _ENCODERS & configurations.keys():
+            return metadata_path(camera_path(source.channel))
+        return metadata_path(self._path(token, media1=media1))
+
     def _multicast(self, token: str) -> Multicast:
         if self.streaming.multicast is None:
             raise GatewayError(
@@ -236,7 +265,9 @@ class MediaProfiles:
     def _groups(self, token: str) -> dict[MediaKind, MulticastGroup]:
         model = self.model()
         configurations = find_profile(model, token).configurations
-        groups = {MediaKind.VIDEO: model.video_encoders[configurations[ConfigurationKind.VIDEO_ENCODER]].multicast}
+        groups = {}
+        if (video := configurations.get(ConfigurationKind.VIDEO_ENCODER)) is not None:
+            groups[MediaKind.VIDEO] = model.video_encoders[video].multicast
         if (audio := configurations.get(ConfigurationKind.AUDIO_ENCODER)) is not None:
             groups[MediaKind.AUDIO] = model.audio_encoders[audio].multicast
         if (metadata := configurations.get(ConfigurationKind.METADATA)) is not None:
@@ -325,6 +356,10 @@ def _refuse_on_fixed(token: str, kinds: Iterable[ConfigurationKind]) -> None:
     """A fixed profile keeps its picture and sound, so that a second client finds what the first one found."""
     if kept := sorted(kind for kind in kinds if kind is not ConfigurationKind.METADATA):
         raise faults.conflict(f"the {' and '.join(kept)} configuration of the fixed profile {token!r} can't be changed")
+
+
+def _no_filter(_nodes: Sequence[etree._Element]) -> Callable[[Event], bool]:
+    raise not_supported("of filters")
 
 
 def _no_group(_path: str, _kind: MediaKind) -> None:

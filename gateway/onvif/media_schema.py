@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from gateway.onvif.media_metadata import events
 from gateway.onvif.media_model import (
     Analytics,
     AudioEncoder,
@@ -86,7 +87,8 @@ def metadata(configuration: Metadata, model: MediaModel) -> Plain:
     """Return a `tt:MetadataConfiguration`."""
     return {
         **entity(configuration, model),
-        "Analytics": False,
+        **events(configuration.settings),
+        "Analytics": configuration.settings.analytics,
         "Multicast": multicast(configuration.multicast),
         "SessionTimeout": session_timeout(configuration),
     }
@@ -95,11 +97,6 @@ def metadata(configuration: Metadata, model: MediaModel) -> Plain:
 def analytics(configuration: Analytics, model: MediaModel) -> Plain:
     """Return a `tt:VideoAnalyticsConfiguration`."""
     return {**entity(configuration, model), **configuration.content}
-
-
-def metadata_options() -> Plain:
-    """Return `tt:MetadataConfigurationOptions`: no PTZ status is streamed."""
-    return {"PTZStatusFilterOptions": {"PanTiltStatusSupported": False, "ZoomStatusSupported": False}}
 
 
 def resolution(encoder: VideoEncoder) -> Plain:

@@ -17,7 +17,6 @@ from gateway.onvif.media_model import (
     AudioEncoder,
     AudioSourceConfiguration,
     Configuration,
-    Metadata,
     VideoEncoder,
     VideoSourceConfiguration,
 )
@@ -70,17 +69,6 @@ def check_audio_encoder(current: AudioEncoder, encoding: str, wanted: Plain) -> 
         ("Encoding", str(wanted.get("Encoding", encoding)).lower(), encoding.lower()),
         ("Bitrate", wanted.get("Bitrate"), current.kilobits),
         ("SampleRate", wanted.get("SampleRate"), current.kilohertz),
-    ]
-    _refuse_differences(current.token, checks)
-
-
-def check_metadata(current: Metadata, wanted: Plain) -> None:
-    """Refuse metadata that no camera delivers. Raises SoapFault."""
-    status = wanted.get("PTZStatus", {})
-    checks: list[_Check] = [
-        ("Analytics", wanted.get("Analytics"), False),
-        ("PTZStatus Status", status.get("Status"), False),
-        ("PTZStatus Position", status.get("Position"), False),
     ]
     _refuse_differences(current.token, checks)
 

@@ -45,7 +45,7 @@ class RecordingService:
             "MaxRecordings": float(sum(each.configured for each in self._recordings.all()) + CLIENT_RECORDINGS),
             "MaxRecordingJobs": sum(each.configured for each in self._recordings.jobs()) + CLIENT_JOBS,
             "Options": True,
-            "MetadataRecording": False,
+            "MetadataRecording": True,
             "EventRecording": True,
             "BeforeEventLimit": timedelta(seconds=BEFORE_LIMIT),
             "AfterEventLimit": timedelta(seconds=AFTER_LIMIT),

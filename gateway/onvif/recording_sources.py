@@ -8,11 +8,9 @@ from gateway.domain.recording import JobSource, SourceKind
 from gateway.onvif.media_model import video_source_token
 from gateway.onvif.media_profiles import MediaProfiles, video_encoder
 from gateway.services.cameras import is_complete
+from gateway.services.metadata import metadata_path
 from gateway.services.profiles import ConfigurationKind
 from gateway.services.recordings_jobs import LiveSource
-
-RECORDED = frozenset({MediaKind.VIDEO, MediaKind.AUDIO})
-"""Metadata is not recorded."""
 
 
 class Receivers(Protocol):
@@ -31,18 +29,19 @@ class RecordingSources:
         profiles: MediaProfiles,
         receivers: Receivers,
         description: Callable[[str], StreamDescription | None],
-        recorded: frozenset[MediaKind] = RECORDED,
     ) -> None:
-        """`description` returns what is known of the stream at a path; `recorded` are the kinds that are stored."""
+        """`description` returns what is known of the stream at a path."""
         self._profiles = profiles
         self._receivers = receivers
         self._description = description
-        self._recorded = recorded
 
     def live(self, source: JobSource) -> LiveSource | None:
         """Return the stream of a source, None when there is no such source."""
-        find = self._receivers.path if source.kind is SourceKind.RECEIVER else self._path
-        path = find(source.token)
+        if source.kind is SourceKind.RECEIVER:
+            path = self._receivers.path(source.token)
+        else:
+            pictures = self._path(source.token)
+            path = None if pictures is None else metadata_path(pictures)
         return None if path is None else LiveSource(path, self._kinds(path))
 
     def video_source(self, token: str) -> str | None:
@@ -72,4 +71,4 @@ class RecordingSources:
         description = self._description(path)
         if description is None or not is_complete(description):
             return frozenset()
-        return self._recorded & {track.kind for track in description.tracks}
+        return frozenset(track.kind for track in description.tracks)

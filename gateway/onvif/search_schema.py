@@ -101,8 +101,9 @@ def _attributes(track: TrackDescription) -> Plain:
         encoding = _AUDIO_ENCODINGS.get(track.encoding, track.encoding)
         plain = {"Encoding": encoding, "Samplerate": round((audio.sample_rate or track.clock_rate) / 1000)}
         return {"AudioAttributes": _with_bitrate(plain, audio.bitrate)}
-    names = ("CanContainPTZ", "CanContainAnalytics", "CanContainNotifications")
-    return {"MetadataAttributes": dict.fromkeys(names, False)}
+    return {
+        "MetadataAttributes": {"CanContainPTZ": False, "CanContainAnalytics": True, "CanContainNotifications": True}
+    }
 
 
 def _with_bitrate(plain: Plain, bits: int) -> Plain:

@@ -36,6 +36,10 @@ class SimpleType:
     """Whether values are `{namespace}name`, or `prefix:name` with a prefix of the catalogue."""
 
 
+class Precise(datetime):
+    """A moment to be written to the millisecond, as where pictures are told apart by it."""
+
+
 def read_date_time(text: str) -> datetime:
     """Read an xs:dateTime, also without seconds or zone (then UTC), to UTC. Raises ValueError."""
     match = _DATE_TIME.fullmatch(text.strip())
@@ -54,10 +58,11 @@ def read_date_time(text: str) -> datetime:
 
 
 def write_date_time(value: datetime) -> str:
-    """Write `YYYY-MM-DDThh:mm:ssZ`: clients choke on fractions and on offsets other than Z."""
+    """Write `YYYY-MM-DDThh:mm:ssZ`: clients choke on fractions, if not `Precise`, and on offsets other than Z."""
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("a datetime with a time zone is expected")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    fraction = f".{value.microsecond // 1000:03d}" if isinstance(value, Precise) else ""
+    return value.astimezone(UTC).strftime(f"%Y-%m-%dT%H:%M:%S{fraction}Z").rjust(20 + len(fraction), "0")
 
 
 def read_duration(text: str) -> timedelta:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gateway.domain.media import MediaKind, StreamDescription
 from gateway.protocols.sdp import MulticastTarget
+from gateway.services.metadata import base_path
 from gateway.services.profiles import MulticastGroup
 
 _PORTS = {MediaKind.VIDEO: 0, MediaKind.AUDIO: 2, MediaKind.APPLICATION: 4}
@@ -49,11 +50,11 @@ class MulticastStreams:
 
     def targets(self, path: str, tracks: int) -> tuple[MulticastTarget, ...]:
         """Return one target for each track of a path; none when it has no groups."""
-        description = self._description(path)
-        if description is None or path not in self._groups:
+        description, base = self._description(path), base_path(path)
+        if description is None or base not in self._groups:
             return ()
-        written = self.written(path)
-        chosen = [written.get(track.kind) or self.group(path, track.kind) for track in description.tracks[:tracks]]
+        written = self.written(base)
+        chosen = [written.get(track.kind) or self.group(base, track.kind) for track in description.tracks[:tracks]]
         return tuple(MulticastTarget(group.address, group.port, group.ttl) for group in chosen if group is not None)
 
     async def start(self, path: str, groups: Mapping[MediaKind, MulticastGroup]) -> None:  # noqa: ARG002 - `targets` knows them

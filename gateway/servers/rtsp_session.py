@@ -90,18 +90,24 @@ class Session:
 
 
 class Groups:
-    """Multicast groups in use: one more UDP viewer of a stream, for as long as anybody wants it."""
+    """Multicast groups in use: one more UDP viewer of a stream, for as long as anybody wants it.
+
+    A stream with metadata has the same pictures as the one without: what one of them sends to a group, the other
+    leaves to it.
+    """
 
     def __init__(self) -> None:
         self._members: dict[StreamHub, set[object]] = {}
-        self._viewers: dict[StreamHub, UdpViewer] = {}
+        self._viewers: dict[StreamHub, tuple[UdpViewer, dict[int, Address]]] = {}
+        """With the groups that each would send to."""
 
     def join(self, member: object, hub: StreamHub, viewer: UdpViewer) -> None:
         """Add a member; the first one of a stream has its groups sent."""
         self._members.setdefault(hub, set()).add(member)
         if hub not in self._viewers:
-            self._viewers[hub] = viewer
-            hub.add_udp(viewer, Start((), waiting=True))
+            taken = {address for shown, _ in self._viewers.values() for address in shown.rtp.values()}
+            self._viewers[hub] = viewer, viewer.rtp
+            self._send(hub, viewer, {track: to for track, to in viewer.rtp.items() if to not in taken})
 
     def leave(self, member: object, hub: StreamHub) -> bool:
         """Remove a member; tell whether it was the last one, so that nothing is sent any more."""
@@ -110,8 +116,20 @@ class Groups:
         if members or hub not in self._viewers:
             return False
         del self._members[hub]
-        hub.remove_udp(self._viewers.pop(hub))
+        gone, _ = self._viewers.pop(hub)
+        hub.remove_udp(gone)
+        free = set(gone.rtp.values())
+        for other, (viewer, wanted) in self._viewers.items():
+            if more := {track: to for track, to in wanted.items() if to in free and track not in viewer.rtp}:
+                free -= set(more.values())
+                other.remove_udp(viewer)
+                self._send(other, viewer, viewer.rtp | more)
         return True
+
+    @staticmethod
+    def _send(hub: StreamHub, viewer: UdpViewer, groups: dict[int, Address]) -> None:
+        viewer.rtp = groups
+        hub.add_udp(viewer, Start((), waiting=True))
 
 
 @dataclass(eq=False)
@@ -204,6 +222,7 @@ class Sessions:
             session.hub.add_udp(session.viewer, start)
             for address, port, *_ in session.viewer.rtcp.values():
                 self._by_address[address, port] = session
+        session.hub.stream.synchronize()
 
     def stop(self, session: Session) -> bool:
         """Stop sending; tell whether the viewers of this session have nothing more to expect."""

@@ -99,7 +99,12 @@ class Cameras:
 
 def live_path(camera: str, profile: str) -> str:
     """Return the RTSP path of a live profile."""
-    return f"/live/{camera}/{profile}"
+    return f"{camera_path(camera)}/{profile}"
+
+
+def camera_path(camera: str) -> str:
+    """Return what the RTSP paths of a camera begin with."""
+    return f"/live/{camera}"
 
 
 class _Camera:

@@ -63,6 +63,12 @@ class ConfigurationSettings:
     """None: the default group."""
     session_timeout: float = 60.0
     """Seconds."""
+    analytics: bool = True
+    """Of metadata: whether it holds what is seen."""
+    events: bool = True
+    """Of metadata: whether it holds events."""
+    event_filter: str = ""
+    """Of metadata: a wsnt:Filter as XML; empty lets every event of the channel pass."""
 
 
 class ProfileStore(Protocol):
@@ -172,7 +178,14 @@ class Profiles:
         if record["kind"] == "settings":
             group = record["multicast"]
             multicast = None if group is None else MulticastGroup(**group)
-            self._settings[token] = ConfigurationSettings(name, multicast, float(record["session_timeout"]))
+            self._settings[token] = ConfigurationSettings(
+                name,
+                multicast,
+                float(record["session_timeout"]),
+                bool(record.get("analytics", True)),
+                bool(record.get("events", True)),
+                str(record.get("event_filter", "")),
+            )
             return
         configurations = {ConfigurationKind(key): str(value) for key, value in record["configurations"].items()}
         place = {"profile": self._virtual, "edit": self._edits}[record["kind"]]

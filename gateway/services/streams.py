@@ -43,13 +43,12 @@ class KeyFrame:
 class LiveStream:
     """The live flow of one profile: its description, the GOP in progress and its readers."""
 
-    __slots__ = ("_first_track", "_gop_bytes", "_key_frame", "_meter", "_readers", "description", "gop", "path")
+    __slots__ = ("_description", "_first_track", "_gop", "_gop_bytes", "_key_frame", "_meter", "_readers", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.description: StreamDescription | None = None
-        self.gop: list[AccessUnit] = []
-        """Units since the last key frame (of every track), so that a new viewer starts at once."""
+        self._description: StreamDescription | None = None
+        self._gop: list[AccessUnit] = []
         self._gop_bytes = 0
         self._key_frame: KeyFrame | None = None
         """The last one before the GOP in progress."""
@@ -67,6 +66,16 @@ class LiveStream:
         self._readers = tuple(each for each in self._readers if each is not reader)
 
     @property
+    def description(self) -> StreamDescription | None:
+        """Its tracks; None before the first announcement."""
+        return self._description
+
+    @property
+    def gop(self) -> Sequence[AccessUnit]:
+        """Units since the last key frame (of every track), so that a new viewer starts at once."""
+        return self._gop
+
+    @property
     def readers(self) -> int:
         """Number of attached readers."""
         return len(self._readers)
@@ -77,7 +86,7 @@ class LiveStream:
         self._meter = _VideoMeter()
         video = description.first(MediaKind.VIDEO)
         self._first_track = 0 if video is None else description.tracks.index(video)
-        self.description = description
+        self._description = description
         for reader in self._readers:
             reader.described(description)
 
@@ -89,8 +98,8 @@ class LiveStream:
         self._gop_bytes += len(unit.packets.data)
         if self._gop_bytes > MAX_GOP_BYTES:
             self._drop_gop()
-        elif begins or self.gop:
-            self.gop.append(unit)
+        elif begins or self._gop:
+            self._gop.append(unit)
         for reader in self._readers:
             reader.deliver(unit)
 
@@ -98,31 +107,34 @@ class LiveStream:
         """Return the last key frame, complete unless it is the first, also while the source is away."""
         return self._last_key_frame(ended=False)
 
+    def synchronize(self) -> None:
+        """Have the state of what has one told again, since a viewer has come: pictures and sound have none."""
+
     def interrupted(self) -> None:
         """The source is gone: units kept from before it must not be joined to those after."""
         self._drop_gop()
 
     def _end_gop(self, key: AccessUnit) -> None:
-        if self.gop and self.description is not None:
-            self._meter.add(self.gop, key)
-            tracks = list(self.description.tracks)
+        if self._gop and self._description is not None:
+            self._meter.add(self._gop, key)
+            tracks = list(self._description.tracks)
             track = tracks[self._first_track]
             if track.video is not None and (measured := self._meter.corrected(track.video)) != track.video:
                 tracks[self._first_track] = replace(track, video=measured)
-                self.description = StreamDescription(tuple(tracks))
+                self._description = StreamDescription(tuple(tracks))
         self._drop_gop(ended=True)
 
     def _drop_gop(self, *, ended: bool = False) -> None:
         self._key_frame = self._last_key_frame(ended=ended)
-        self.gop = []
+        self._gop = []
         self._gop_bytes = 0
 
     def _last_key_frame(self, *, ended: bool) -> KeyFrame | None:
         """Return the key frame of the GOP in memory when all of it is there: another frame follows or the GOP ended."""
-        track = self.description.tracks[self._first_track] if self.description else None
-        if track is None or track.kind is not MediaKind.VIDEO or not self.gop:
+        track = self._description.tracks[self._first_track] if self._description else None
+        if track is None or track.kind is not MediaKind.VIDEO or not self._gop:
             return self._key_frame
-        video = [unit for unit in self.gop if unit.track == self._first_track]
+        video = [unit for unit in self._gop if unit.track == self._first_track]
         parts = tuple(takewhile(lambda unit: unit.rtp_time == video[0].rtp_time, video))
         complete = ended or len(parts) < len(video)
         return KeyFrame(track, parts[:MAX_PARTS]) if complete or self._key_frame is None else self._key_frame

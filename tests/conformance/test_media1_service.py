@@ -222,7 +222,7 @@ async def test_a_profile_is_made_filled_played_emptied_and_deleted(call: Caller)
     profile = (await call("GetProfile", PROFILE.format("nx-1")))["Profile"]
     assert {profile[f"{kind}Configuration"]["token"] for kind in KINDS} == set(KINDS.values())
     assert profile["VideoSourceConfiguration"]["UseCount"] == 3
-    assert await uri(call, "RTP-Unicast", "UDP", "nx-1") == "rtsp://nvr.example:8554/live/yard/main"
+    assert await uri(call, "RTP-Unicast", "UDP", "nx-1") == "rtsp://nvr.example:8554/live/yard/main/metadata"
     for kind in KINDS:
         assert await call(f"Remove{kind}Configuration", PROFILE.format("nx-1")) == {}
         assert await call(f"Remove{kind}Configuration", PROFILE.format("nx-1")) == {}

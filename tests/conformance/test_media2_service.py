@@ -180,6 +180,7 @@ async def test_groups_of_a_path_are_those_of_its_configurations(call: Caller, va
     assert {kind: (group.address, group.port) for kind, group in groups.items()} == {
         MediaKind.VIDEO: ("239.1.2.3", 5000),
         MediaKind.AUDIO: ("239.1.2.3", 5002),
+        MediaKind.APPLICATION: ("239.1.2.3", 5004),
     }
     off = media2(validate, channel("yard")).service
     assert isinstance(off, Media2Service)
@@ -194,10 +195,12 @@ async def test_a_profile_is_made_filled_played_emptied_and_deleted(call: Caller)
     assert profile["fixed"] is False
     assert {entry["token"] for entry in profile["Configurations"].values()} == set(KINDS.values())
     protocol = "<tr2:Protocol>RtspUnicast</tr2:Protocol>" + PROFILE.format(token)
-    assert await call("GetStreamUri", protocol) == {"Uri": "rtsp://nvr.example:8554/live/yard/main"}
+    assert await call("GetStreamUri", protocol) == {"Uri": "rtsp://nvr.example:8554/live/yard/main/metadata"}
     removal = "<tr2:Configuration><tr2:Type>{}</tr2:Type></tr2:Configuration>"
     await call("RemoveConfiguration", PROFILE.format(token) + removal.format("VideoEncoder") + removal.format("PTZ"))
     assert await refusal(call, "GetStreamUri", protocol) == ("Receiver", "Action", "IncompleteConfiguration")
+    await call("RemoveConfiguration", PROFILE.format(token) + removal.format("AudioEncoder"))
+    assert await call("GetStreamUri", protocol) == {"Uri": "rtsp://nvr.example:8554/live/yard/metadata"}
     await call("RemoveConfiguration", PROFILE.format(token) + removal.format("All"))
     (profile,) = (await call("GetProfiles", request))["Profiles"]
     assert profile["Configurations"] == {}

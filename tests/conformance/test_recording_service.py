@@ -85,7 +85,7 @@ def test_every_operation_that_is_announced_is_there(call: Caller) -> None:
     assert {name for name in names - {"GetServiceCapabilities"} if not hasattr(RecordingService, name)} == UNANNOUNCED
     capabilities = call.service.capabilities()
     assert "SupportedExportFileFormats" not in capabilities
-    assert not capabilities["MetadataRecording"]
+    assert capabilities["MetadataRecording"]
 
 
 async def test_recordings_are_listed_with_their_tracks(call: Caller) -> None:
@@ -170,7 +170,7 @@ async def test_jobs_of_the_configuration(call: Caller, site: Site) -> None:
     site.recorder.states["Recording_yard"] = (JobState.ACTIVE, "")
     state = (await call("GetRecordingJobState", JOB.format("Job_yard")))["State"]
     assert (state["RecordingToken"], state["State"]) == ("Recording_yard", "Active")
-    assert [each["State"] for each in state["Sources"][0]["Tracks"]["Track"]] == ["Active", "Active"]
+    assert [each["State"] for each in state["Sources"][0]["Tracks"]["Track"]] == ["Active"] * 3
     site.recorder.states["Recording_yard"] = (JobState.ERROR, "the camera is away")
     state = (await call("GetRecordingJobState", JOB.format("Job_yard")))["State"]
     assert state["State"] == "Error"

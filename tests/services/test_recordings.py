@@ -55,9 +55,9 @@ def changes(site: Site) -> list[Change]:
 def test_configured_jobs_are_what_is_recorded(site: Site) -> None:
     found = site.recordings.assignments()
     assert [(each.recording, each.job, each.path) for each in found] == [
-        ("Recording_yard", "Job_yard", "/live/yard/main"),
-        ("Recording_yard_sub", "Job_yard_sub", "/live/yard/sub"),
-        ("Recording_door", "Job_door", "/live/door/main"),
+        ("Recording_yard", "Job_yard", "/live/yard/main/metadata"),
+        ("Recording_yard_sub", "Job_yard_sub", "/live/yard/sub/metadata"),
+        ("Recording_door", "Job_door", "/live/door/main/metadata"),
     ]
     assert dict(found[0].tracks) == {
         MediaKind.VIDEO: "VIDEO001",
@@ -256,10 +256,10 @@ def test_the_highest_priority_wins_and_the_loser_resumes(site: Site) -> None:
         return [site.recordings.status(token).state for token in ("Job_yard", high.token)]
 
     high = site.editor.create_job(wanted("Recording_yard", "yard_sub", priority=20))
-    assert site.recordings.assignments()[0].path == "/live/yard/sub"
+    assert site.recordings.assignments()[0].path == "/live/yard/sub/metadata"
     assert states() == [JobState.IDLE, JobState.ACTIVE]
     site.editor.set_mode(high.token, JobMode.IDLE)
-    assert site.recordings.assignments()[0].path == "/live/yard/main"
+    assert site.recordings.assignments()[0].path == "/live/yard/main/metadata"
     assert states() == [JobState.ACTIVE, JobState.IDLE]
     equal = site.editor.configure_job(high.token, wanted("Recording_yard", "yard_sub", priority=10))
     assert states() == [JobState.IDLE, JobState.ACTIVE], "of equal ones the last activated wins"
@@ -279,6 +279,7 @@ def test_states_come_from_the_recorder_and_are_told_once(site: Site, changes: li
     assert [(each.track.destination, each.state) for each in source.tracks] == [
         ("VIDEO001", JobState.ACTIVE),
         ("AUDIO001", JobState.ACTIVE),
+        ("META001", JobState.ACTIVE),
     ]
     site.recorder.states["Recording_yard"] = (JobState.ERROR, "no storage can be written to")
     site.recordings.refresh()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from media_samples import AAC, MemoryStore, RecordingMulticast, channel, main_and_sub
 
-from gateway.onvif import media1_schema, media2_schema, media_schema, media_settings
+from gateway.onvif import media1_schema, media2_schema, media_metadata, media_schema, media_settings
 from gateway.onvif.faults import SoapFault
 from gateway.onvif.media_model import NO_GROUP, MediaModel, build
 from gateway.services.profiles import ConfigurationSettings, MulticastGroup, Profiles
@@ -36,7 +36,7 @@ def test_what_was_read_can_be_written(model: MediaModel) -> None:
     sound = model.audio_source_configurations["AudioSourceConfiguration_yard"]
     media_settings.check_audio_source(sound, media_schema.audio_source_configuration(sound, model))
     data = model.metadata["Metadata_yard"]
-    media_settings.check_metadata(data, media_schema.metadata(data, model))
+    media_metadata.check_metadata(data, media_schema.metadata(data, model))
     for current, wanted in (
         (encoder, media1_schema.video_encoder(encoder, model)),
         (audio, media2_schema.audio_encoder(audio, model)),
@@ -102,7 +102,14 @@ def test_another_picture_or_sound_is_refused(model: MediaModel) -> None:
     assert "Encoding 'g711'" in refusal(media_settings.check_audio_encoder, audio, "AAC", {"Encoding": "G711"})
     assert "SampleRate 8" in refusal(media_settings.check_audio_encoder, audio, "AAC", {"SampleRate": 8})
     metadata = model.metadata["Metadata_yard"]
-    assert "Analytics True" in refusal(media_settings.check_metadata, metadata, {"Analytics": True})
+    for wanted, reason in (
+        ({"PTZStatus": {"Status": True, "Position": False}}, "PTZStatus Status of"),
+        ({"PTZStatus": {"Status": False, "Position": True}}, "PTZStatus Position of"),
+        ({"SensorData": {}}, "SensorData of configuration 'Metadata_yard' can't be set: there is none"),
+        ({"CompressionType": "GZIP"}, "CompressionType 'GZIP' of"),
+        ({"Events": {"SubscriptionPolicy": {"_any": ["x"]}}}, "can't have a SubscriptionPolicy"),
+    ):
+        assert reason in refusal(media_metadata.check_metadata, metadata, wanted)
 
 
 def test_name_group_and_time_out_are_kept(model: MediaModel) -> None:
