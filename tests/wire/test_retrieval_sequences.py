@@ -1,5 +1,6 @@
-"""The sequences by which Milestone's driver and NVIDIA VIOS retrieve recordings, over HTTP, as far as SOAP goes."""
+"""The sequences by which Milestone's driver and NVIDIA VIOS find and fetch recordings: SOAP over HTTP, then RTSP."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,9 @@ from aiohttp import ClientSession, web
 from broker_kit import broker_operations
 from lxml import etree
 from recording_samples import SECOND, START, Site, segment
+from rtsp_peers import Client as Player
 from soap_kit import Kit, body_of, envelope
+from wire.test_rtsp_replay import FAST, Film, archive_house, datagram, read, to_the_end, udp_socket
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.onvif.codec import Codec
@@ -23,6 +26,9 @@ from gateway.onvif.recording import RecordingService
 from gateway.onvif.recording_events import RecordingEvents
 from gateway.onvif.replay import ReplayService
 from gateway.onvif.search import SearchService
+from gateway.protocols.rtp import rtcp
+from gateway.protocols.rtsp.ranges import ClockRange
+from gateway.sdk.clock import SystemClock
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
 from gateway.services.eventbus import EventBus
@@ -33,6 +39,7 @@ from gateway.testing.clock import FakeClock
 V10 = "http://www.onvif.org/ver10/{}/wsdl"
 TT = 'xmlns:tt="http://www.onvif.org/ver10/schema"'
 STATES = "tns1:RecordingHistory/Recording/State|tns1:RecordingHistory/Track/State"
+DOOR = "<RecordingToken>Recording_door</RecordingToken>"
 SPACE = {"tt": "http://www.onvif.org/ver10/schema"}
 
 
@@ -128,6 +135,18 @@ async def client(site: Site) -> AsyncIterator[Client]:
     await searches.close()
 
 
+@pytest.fixture
+def film() -> Film:
+    """Return what the site has of the door, frame by frame."""
+    film = Film()
+    film.record(300, 60)
+    return film
+
+
+def clock(start: float, end: float | None = None) -> str:
+    return str(ClockRange(round(START + start * SECOND), None if end is None else round(START + end * SECOND)))
+
+
 def second(text: str) -> float:
     """Return seconds after START, reading a time as strictly as VIOS does."""
     return datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp() - START / SECOND
@@ -140,7 +159,7 @@ def setup(transport: str) -> str:
     )
 
 
-async def test_milestone_retrieves_what_an_edge_device_recorded(client: Client) -> None:
+async def test_milestone_retrieves_what_an_edge_device_recorded(client: Client, film: Film) -> None:
     services = await client.services()
     assert {V10.format(name) for name in ("recording", "search", "replay", "receiver", "deviceIO")} <= set(services)
     capabilities = await client.call("device", "GetCapabilities", "<Category>All</Category>")
@@ -200,9 +219,37 @@ async def test_milestone_retrieves_what_an_edge_device_recorded(client: Client) 
         uri = (await client.call("replay", "GetReplayUri", setup(transport) + named)).findtext("{*}Uri")
         port = client.base.rpartition(":")[2] if scheme == "http" else "8554"
         assert uri == f"{scheme}://127.0.0.1:{port}/replay/Recording_yard"
+    information = (await client.call("search", "GetRecordingInformation", DOOR))[0]
+    track = information.find("{*}Track")
+    span = clock(second(track.findtext("{*}DataFrom")), second(track.findtext("{*}DataTo")))
+    uri = (await client.call("replay", "GetReplayUri", setup("RTSP") + DOOR)).findtext("{*}Uri")
+    await milestone_fetches(film, uri, span)
 
 
-async def test_vios_finds_the_recordings_of_every_profile(client: Client) -> None:
+async def milestone_fetches(film: Film, uri: str, span: str) -> None:
+    with archive_house(film) as home:
+        player = await Player.connect(home)
+        player.url = uri.replace(":8554", f":{home.port}")
+        required = {"Require": "onvif-replay"}
+        described = await player.request("DESCRIBE", **required)
+        assert f"a=range:{clock(300, 360)}".encode() in described.body
+        for number in (0, 1):
+            answer = await player.setup(number, f"RTP/AVP/TCP;unicast;interleaved={2 * number}-{2 * number + 1}")
+            assert answer.status == 200
+        answer = await player.request("PLAY", Range=span, **FAST, **required)
+        assert (answer.status, answer.headers.get("Range")) == (200, span)
+        frames = await to_the_end(player, 2)
+        pictures = [frame for frame in frames if frame.track == 0]
+        assert [frame.utc_ns // 1000 for frame in pictures] == [
+            (START + n * SECOND // 4) // 1000 for n in range(4 * 300, 4 * 360)
+        ]
+        assert {frame.cseq for frame in frames} == {int(answer.cseq)}
+        assert (pictures[0].marks, pictures[-1].marks) == ("CD", "ET")
+        assert (await player.request("TEARDOWN")).status == 200
+        await player.close()
+
+
+async def test_vios_finds_and_plays_the_recordings_of_every_profile(client: Client, film: Film) -> None:
     assert (await client.call("device", "GetSystemDateAndTime", user="")) is not None
     capabilities = await client.call("device", "GetServiceCapabilities")
     assert capabilities.find("{*}Capabilities/{*}Security").get("HttpDigest") == "true"
@@ -239,3 +286,35 @@ async def test_vios_finds_the_recordings_of_every_profile(client: Client) -> Non
         "door_main": [("Recording_door", 300, 360)],
         "door_sub": [("Recording_door", 300, 360)],
     }
+    await vios_plays(film, found["door_main"][0][0])
+
+
+async def vios_plays(film: Film, recording: str) -> None:
+    with archive_house(film) as home, udp_socket() as rtp, udp_socket() as control:
+        home.server.replays = film.replays({recording: "Recording_door"}.get, SystemClock())
+        player = await Player.connect(home)
+        player.url = f"rtsp://127.0.0.1:{home.port}/replay/{recording}"
+        assert (await player.request("DESCRIBE")).status == 200
+        ports = f"{rtp.getsockname()[1]}-{control.getsockname()[1]}"
+        assert (await player.setup(0, f"RTP/AVP;unicast;client_port={ports}")).status == 200
+        assert (await player.request("PLAY", Range=clock(310, 360), Scale="1")).status == 200
+        assert str(read(await datagram(rtp), 0)) == "v310:CD"
+        assert (await player.request("PAUSE")).status == 200
+        assert (await player.request("PLAY")).status == 200
+        assert read(await datagram(rtp), 0).name == "v310.25"
+        # ten seconds on, and back again, by another PLAY without a PAUSE
+        for place in (320, 310):
+            answer = await player.request("PLAY", Range=clock(place, 360), Scale="1")
+            while (frame := read(await datagram(rtp), 0)).cseq != int(answer.cseq):
+                assert frame.name.startswith("v3")
+            assert str(frame) == f"v{place}:CD"
+        answer = await player.request("PLAY", Range=clock(311, 310), Scale="-4")
+        assert answer.headers.get("Scale") == "-4"
+        while (frame := read(await datagram(rtp), 0)).cseq != int(answer.cseq):
+            pass
+        assert str(frame) == "v311:CD"
+        async with asyncio.timeout(5):
+            last = b""
+            while not any(isinstance(each, rtcp.Bye) for each in rtcp.parse(last)):
+                last = await asyncio.get_running_loop().sock_recv(control, 2048)
+        await player.close()

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -91,6 +91,10 @@ class Film:
         """Have a segment written so far."""
         self.archive.grown(replace(self.segment(start, seconds), closed=False))
 
+    def replays(self, resolve: Callable[[str], str | None], time: Clock) -> Replays:
+        player = Player(self.archive, Format(self.read_header, self.read_fragment, lambda _: ()))
+        return Replays(player, resolve, lambda: 33.0, time)
+
     def add(self, segment: Segment) -> None:
         self.known[segment.start_ns] = segment
 
@@ -125,8 +129,7 @@ class Film:
 def archive_house(film: Film, time: Clock | None = None, **more: object) -> Iterator[House]:
     time = time or SystemClock()
     with house(clock=time, **more) as home:
-        player = Player(film.archive, Format(film.read_header, film.read_fragment, lambda _: ()))
-        home.server.replays = Replays(player, {NAME: NAME, "door": NAME}.get, lambda: 33.0, time)
+        home.server.replays = film.replays({NAME: NAME, "door": NAME}.get, time)
         yield home
 
 
