@@ -16,13 +16,14 @@ import uvloop
 
 from gateway.archiving import ArchiveSwitch, Surroundings
 from gateway.brokers import broker_operations
+from gateway.camera_commands import camera_commands
 from gateway.config import Config, data_directory
 from gateway.db import Database, load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
 from gateway.domain.errors import GatewayError
-from gateway.drivers import camera_specs
+from gateway.drivers import camera_specs, with_added
 from gateway.listeners import Listeners
 from gateway.media.decoder import DecoderPool
 from gateway.metadata import LiveMetadata
@@ -130,7 +131,7 @@ async def _run(read: Callable[[], Config], ready: Callable[[Report], None], envi
             loop.add_signal_handler(signal.SIGHUP, gateway.reload, read)
             ready(gateway.report)
             await gateway.wait(stop)
-            config = gateway.config
+            config = gateway.configured
 
 
 class Gateway:
@@ -140,7 +141,8 @@ class Gateway:
 
     def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
         self.config = config
-        """As it is in force."""
+        """As it is in force, with the cameras that were added by command."""
+        self._cameras_of_file = config.cameras
         self._environment = environment
         self._clock = SystemClock()
         self._stack = contextlib.AsyncExitStack()
@@ -156,6 +158,11 @@ class Gateway:
             self.report = await self._start()
             self._stack = self._stack.pop_all()
         return self
+
+    @property
+    def configured(self) -> Config:
+        """Return the configuration in force, without what was added to it by command."""
+        return msgspec.structs.replace(self.config, cameras=self._cameras_of_file)
 
     async def __aexit__(self, *_: object) -> None:
         _log.info("stopping")
@@ -188,9 +195,8 @@ class Gateway:
         self.config = config
 
     async def _start(self) -> Report:
+        database = self._open_database()
         config, clock, stack = self.config, self._clock, self._stack
-        database = open_database(data_directory(config, self._environment), config.database.url, self._environment)
-        stack.callback(database.close)
         accounts = Accounts(database.accounts)
         administrator = await accounts.ensure_first_administrator(self._environment)
         gatekeeper = self._gatekeeper(accounts)
@@ -266,7 +272,7 @@ class Gateway:
         self._http = HttpServer(endpoint, access, snapshots.at, settings, [console, exports])
         await self._http.start()
         stack.push_async_callback(self._http.stop)
-        await self._start_archive(archive)
+        await self._start_archive(archive, cameras)
 
         self._spawn("cameras", cameras.run())
         self._spawn("rtsp", rtsp.run())
@@ -274,6 +280,14 @@ class Gateway:
         listeners.start()
         await self._start_discovery(identity, device, listeners)
         return _report(cameras, listeners, administrator)
+
+    def _open_database(self) -> Database:
+        """Open the database, and take the cameras in it into the configuration in force."""
+        config = self.config
+        database = open_database(data_directory(config, self._environment), config.database.url, self._environment)
+        self._stack.callback(database.close)
+        self.config = with_added(config, database.added_cameras.load())
+        return database
 
     def _gatekeeper(self, accounts: Accounts) -> Gatekeeper:
         digest = DigestServer(PACKAGE, secrets.token_bytes(32))
@@ -383,8 +397,9 @@ class Gateway:
         specs = sink_specs(self.config, registry, identity.uuid, database.settings, self._clock)
         return Sinks(specs, database.outbox, bus, self._clock, camera_finder(self.config))
 
-    async def _start_archive(self, archive: ArchiveSwitch) -> None:
-        control = ControlServer(data_directory(self.config, self._environment), archive.commands())
+    async def _start_archive(self, archive: ArchiveSwitch, cameras: Cameras) -> None:
+        commands = archive.commands() | camera_commands(cameras, self._restart.set)
+        control = ControlServer(data_directory(self.config, self._environment), commands)
         await control.start()
         self._stack.push_async_callback(control.stop)
         await archive.follow(self.config)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from gateway import cli_archive
+from gateway import cli_archive, cli_camera
 from gateway.config import Config, ConfigError, Http, Rtsp, data_directory, load, parse_listen
 from gateway.db import open_database
 from gateway.domain.access import Account, Secret, UserLevel
@@ -115,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     passwd.add_argument("name", help="user name")
     users.set_defaults(run=_users)
 
+    cli_camera.add_commands(commands, _read_config)
     cli_archive.add_commands(commands, _read_config)
     return whole
 

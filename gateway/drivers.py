@@ -1,9 +1,13 @@
 """Configured cameras with their drivers; one whose plug-in is broken stays in its place, offline."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.config import Camera, Config, ConfigError, did_you_mean, settings_for
+from gateway.db import AddedCamera
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.registry import PluginState, Registry
@@ -14,10 +18,37 @@ from gateway.services.cameras import CameraSpec
 DEMO = (("lobby", "Lobby"), ("parking", "Parking"), ("warehouse", "Warehouse"), ("gate", "Gate"))
 
 
+_log = logging.getLogger(__name__)
+
+
 def demo_cameras(configured: Sequence[Camera] = ()) -> tuple[Camera, ...]:
     """Return four simulated cameras, as a configuration would name them, but for ids that are taken."""
     taken = {camera.id for camera in configured}
     return tuple(Camera(id=name, name=title, driver="testpattern") for name, title in DEMO if name not in taken)
+
+
+def with_added(config: Config, added: Sequence[AddedCamera]) -> Config:
+    """Return a configuration with the cameras that were added by command, behind its own."""
+    taken = {camera.id for camera in config.cameras}
+    for camera in added:
+        if camera.id in taken:
+            _log.warning("camera %s was added by command, too; the configuration's counts", camera.id)
+    more = [configured(camera) for camera in added if camera.id not in taken]
+    return msgspec.structs.replace(config, cameras=(*config.cameras, *more)) if more else config
+
+
+def configured(camera: AddedCamera) -> Camera:
+    """Return an added camera as a configuration would name it."""
+    return Camera(id=camera.id, name=camera.name or None, driver=camera.driver, settings=camera.settings)
+
+
+def make_driver(camera: Camera, registry: Registry, clock: Clock, config: Config) -> CameraDriver:
+    """Return a driver for one camera. Raises GatewayError, also for a plug-in that is broken."""
+    context = DriverContext(camera.id, camera.name or camera.id, clock)
+    driver = _driver(camera, registry, context, config, f"camera {camera.id}")
+    if isinstance(driver, _Missing):
+        raise GatewayError(ErrorKind.UNSUPPORTED, f"camera {camera.id}: {driver.reason}")
+    return driver
 
 
 def camera_specs(config: Config, registry: Registry, clock: Clock, *, strict: bool = False) -> list[CameraSpec]:

@@ -13,6 +13,8 @@ _HOW = 'a secret must be given as { env = "NAME" } or { file = "PATH" }'
 
 def read_secret(value: object, base: Path, environment: Mapping[str, str]) -> Secret:
     """Return what a table with `env` or `file` refers to. Raises ValueError, which never tells a clear text."""
+    if isinstance(value, Secret):  # of a camera that was added by command: from the database, never from a file
+        return value
     if not isinstance(value, dict):
         raise ValueError(f"{_HOW}, never as clear text")  # noqa: TRY004 - the configuration is wrong, not the call
     match value:

@@ -1,8 +1,9 @@
 """The only home of the database: users, what clients have set, the identity, the audit, and what is recorded where."""
 
+from gateway.db.added_cameras import AddedCamera
 from gateway.db.audit import AuditEntry, AuditLog
 from gateway.db.catalogue import Catalogue
 from gateway.db.database import Database, open_database
 from gateway.db.identity import load_identity
 
-__all__ = ["AuditEntry", "AuditLog", "Catalogue", "Database", "load_identity", "open_database"]
+__all__ = ["AddedCamera", "AuditEntry", "AuditLog", "Catalogue", "Database", "load_identity", "open_database"]

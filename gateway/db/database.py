@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, select
 
 from gateway.db.accounts import AccountStore
+from gateway.db.added_cameras import AddedCameraStore
 from gateway.db.audit import AuditLog
 from gateway.db.brokers import BrokerStore
 from gateway.db.catalogue import Catalogue
@@ -37,6 +38,7 @@ class Database:
         self.settings = SettingsStore(writer)
         self.brokers = BrokerStore(self.settings, box)
         self.audit = AuditLog(writer)
+        self.added_cameras = AddedCameraStore(self.settings, box)
         self.recordings = ObjectStore(writer, RECORDINGS)
         self.jobs = ObjectStore(writer, JOBS)
         self.receivers = ObjectStore(writer, RECEIVERS)

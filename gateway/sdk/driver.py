@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from gateway.domain.camera import CameraInfo
 from gateway.domain.media import AccessUnit, StreamDescription
@@ -58,3 +58,21 @@ class CameraDriver(ABC):
         Raises GatewayError (kind UNAVAILABLE when a retry may help) as soon as the connection is lost; the
         gateway backs off and calls again. The driver owns and closes everything it opened before it returns.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a support engineer would ask of a camera. Never a secret."""
+
+    info: CameraInfo
+    facts: tuple[tuple[str, str], ...] = ()
+    """Labels and values, for people."""
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """Optional ability of a driver: to tell more of the camera than its name plate."""
+
+    async def inspect(self) -> Inspection:
+        """Ask the camera. Raises GatewayError."""
+        ...

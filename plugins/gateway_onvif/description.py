@@ -86,6 +86,20 @@ async def describe(client: SoapClient, wanted: Wanted, clock: Clock) -> Descript
     return Description(information, client.login.value, client.offset, services, profiles, main_stream, sub_stream)
 
 
+def facts(described: Description) -> tuple[tuple[str, str], ...]:
+    """Return a description in words."""
+    offset = described.clock_offset
+    clock = "unknown" if offset is None else "right" if abs(offset) <= CLOCK_TOLERANCE else f"off by {offset:.0f} s"
+    return (
+        ("login", described.login),
+        ("clock", clock),
+        *((f"service {name.rpartition('.org/')[2]}", url) for name, url in sorted(described.services.items())),
+        *(("profile", str(profile)) for profile in described.profiles),
+        ("main", f"{described.main.profile} {described.main.url}"),
+        ("sub", f"{described.sub.profile} {described.sub.url}"),
+    )
+
+
 async def read_clock(client: SoapClient, clock: Clock) -> None:
     """Learn the camera's time, without which it may refuse a UsernameToken. One that won't tell is not asked twice."""
     before = clock.utc_ns()

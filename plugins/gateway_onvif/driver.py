@@ -8,10 +8,10 @@ from gateway.domain.access import Secret
 from gateway.domain.camera import CameraInfo
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.rtsp_client import PlayerOptions, parse, play
-from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
+from gateway.sdk.driver import CameraDriver, DriverContext, Inspection, MediaSink
 from gateway_onvif.address import device_url
 from gateway_onvif.client import SoapClient
-from gateway_onvif.description import Description, describe
+from gateway_onvif.description import Description, describe, facts
 
 FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
 """Seconds after a refused login before the next: cameras lock accounts that fail a few times in some minutes."""
@@ -69,6 +69,11 @@ class OnvifDriver(CameraDriver):
     async def info(self) -> CameraInfo:
         """Return what the camera says of itself."""
         return (await self.describe()).info
+
+    async def inspect(self) -> Inspection:
+        """Return what the camera says of itself, for a support engineer."""
+        described = await self.describe()
+        return Inspection(described.info, facts(described))
 
     async def stream(self, profile: str, sink: MediaSink) -> None:
         """Play until cancelled or lost; the camera is described anew afterwards, as it may have been changed."""

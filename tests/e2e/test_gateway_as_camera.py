@@ -1,0 +1,88 @@
+"""A gateway takes in another as its camera, on the loopback: added by command while it runs, played by ffprobe."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.conftest import GATEWAY
+
+pytestmark = pytest.mark.peer
+PASSWORD = "e2e-Pass.1"
+ENVIRONMENT = {**os.environ, "GATEWAY_ADMIN_PASSWORD": PASSWORD}
+QUIET = "[discovery]\nenabled = false\n[multicast]\nenabled = false\n"
+CAMERA = '[[camera]]\nid = "pattern"\nname = "Simulated"\ndriver = "testpattern"\n[camera.settings]\naudio = false\n'
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """A running gateway."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self._process, self.folder = process, folder
+
+    def report(self) -> dict[str, Any]:
+        """Return what it prints at its next start."""
+        assert self._process.stdout is not None
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return found
+
+    def camera(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [GATEWAY, "camera", *arguments, "--data", self.folder / "data"]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, input=f"{PASSWORD}\n")
+
+
+@contextmanager
+def gateway(folder: Path, configuration: str) -> Iterator[Program]:
+    folder.mkdir()
+    (folder / "gateway.toml").write_text(QUIET + configuration)
+    # Ports of its own choice, which stay the same when it starts anew.
+    ports = ["--http", f"127.0.0.1:{free_port()}", "--rtsp", f"127.0.0.1:{free_port()}"]
+    command = [GATEWAY, "run", folder / "gateway.toml", "--data", folder / "data", "--json", *ports]
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT) as process,
+    ):
+        try:
+            yield Program(process, folder)
+        finally:
+            process.terminate()
+
+
+def ffprobe(url: str) -> dict[str, Any]:
+    address = url.replace("rtsp://", f"rtsp://admin:{PASSWORD}@")
+    command = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_streams", "-of", "json", address]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    [stream] = json.loads(done.stdout)["streams"]
+    found: dict[str, Any] = stream
+    return found
+
+
+def test_a_gateway_is_the_camera_of_another(tmp_path: Path) -> None:
+    with gateway(tmp_path / "near", CAMERA) as near, gateway(tmp_path / "far", "") as far:
+        address = near.report()["onvif"]
+        assert far.report()["cameras"] == []
+        added = far.camera("add", "gate", address, "--user", "admin", "--now")
+        assert added.returncode == 0, added.stdout + added.stderr
+        assert [line.split() for line in added.stdout.splitlines()[:1]] == [["reachable", "yes"]]
+        assert "described      yes  ONVIF VMS Gateway Gateway" in added.stdout
+        assert "first picture  yes  H264 1280x720, 10 frames per second" in added.stdout
+        [camera] = far.report()["cameras"]  # it started anew
+        for profile, size in (("main", (1280, 720)), ("sub", (640, 360))):
+            stream = ffprobe(camera[profile])
+            assert (stream["codec_name"], stream["width"], stream["height"]) == ("h264", *size)
+        shown = far.camera("show", "gate")
+        assert "state online" in shown.stdout, shown.stdout + shown.stderr
+        assert "login                HTTP Digest" in shown.stdout
+        assert PASSWORD not in shown.stdout

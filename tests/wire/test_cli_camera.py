@@ -1,0 +1,126 @@
+"""The command `camera`, on cameras that are there and data that no gateway runs on."""
+
+import asyncio
+import io
+import json
+from pathlib import Path
+
+import pytest
+from peers.scripted_camera import ScriptedCamera
+from peers.scripted_onvif import PASSWORD, ScriptedOnvif
+
+from gateway.cli import main
+from gateway.config import Config
+from gateway.db import open_database
+from gateway.domain.access import Secret
+from gateway.drivers import with_added
+
+
+class Terminal:
+    """Runs commands in a thread, while cameras answer on the loop."""
+
+    def __init__(self, data: Path, output: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self._data, self._output, self._patch = data, output, patch
+
+    async def __call__(self, *arguments: str, password: str = PASSWORD) -> tuple[int, str, str]:
+        self._patch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+        command = ["camera", arguments[0], "--data", str(self._data), *arguments[1:]]
+        status = await asyncio.to_thread(main, command)
+        printed = self._output.readouterr()
+        return status, printed.out, printed.err
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    return Terminal(tmp_path / "data", capsys, monkeypatch)
+
+
+async def send_pictures(media: ScriptedCamera) -> None:
+    count = 0
+    while True:
+        count += 1
+        await media.wait_for(lambda wanted=count: len(media.of("PLAY")) >= wanted, seconds=30)
+        media.send_unit(media.key_frame(0))
+
+
+async def test_a_camera_is_tested_added_shown_and_removed(terminal: Terminal, tmp_path: Path) -> None:
+    async with ScriptedCamera() as media, ScriptedOnvif(stream_uri=f"rtsp://10.9.8.7:{media.port}/{{token}}") as camera:
+        sending = asyncio.create_task(send_pictures(media))
+        status, out, _ = await terminal("add", "yard", camera.address, "--user", "admin", "--name", "Yard")
+        assert status == 0
+        lines = out.splitlines()
+        assert lines[:4] == [
+            "reachable      yes",
+            "logged in      yes",
+            "described      yes  Acme Eye 3, firmware 1.2",
+            "first picture  yes  H264 640x360, 29.97 frames per second",
+        ]
+        assert lines[-1] == "camera yard is added; a running gateway follows at its next start, or with --now"
+        assert any(line.split() == ["login", "HTTP", "Digest"] for line in lines)
+
+        status, out, _ = await terminal("list", "--json")
+        [row] = json.loads(out)
+        assert row == {"id": "yard", "name": "Yard", "driver": "onvif", "from": "added", "state": "not running"}
+        assert (await terminal("test", "yard"))[0] == 0
+        status, out, _ = await terminal("show", "yard")
+        assert status == 0
+        assert "camera Acme Eye 3, firmware 1.2, serial number A7" in out
+        assert "password             (set)" in out
+        assert PASSWORD not in out
+        status, _, err = await terminal("add", "yard", camera.address)
+        assert (status, err.strip()) == (1, "gateway: there is a camera 'yard' already")
+        sending.cancel()
+
+    data = tmp_path / "data"
+    assert not any(PASSWORD.encode() in path.read_bytes() for path in data.iterdir() if path.is_file())
+    database = open_database(data)
+    [added] = with_added(Config(), database.added_cameras.load()).cameras
+    database.close()
+    assert (added.id, added.driver, added.settings["password"]) == ("yard", "onvif", Secret(PASSWORD))
+
+    assert (await terminal("remove", "yard"))[1].startswith("camera yard is removed; ")
+    assert (await terminal("list"))[1] == ""
+    status, _, err = await terminal("remove", "yard")
+    assert (status, err.strip()) == (1, "gateway: there is no camera 'yard'; there are: none")
+
+
+async def test_a_camera_that_fails_is_added_only_when_told_so(terminal: Terminal) -> None:
+    async with ScriptedOnvif(stream_uri="rtsp://10.9.8.7:1/{token}") as camera:
+        status, out, err = await terminal("add", "yard", camera.address, "--user", "admin", password="wrong")
+        assert (status, camera.refused) == (1, 1)
+        assert "refuses user 'admin' or the password; its clock is off by" in out.splitlines()[-1]
+        assert err.strip().endswith("camera yard is not added; --untested adds it all the same")
+        status, out, _ = await terminal("add", "yard", camera.address, "--user", "admin", "--untested")
+        assert status == 0
+        assert "first picture  NO   camera 127.0.0.1:1 can't be reached: " in out
+
+
+async def test_logins_are_tried_with_consent_only(terminal: Terminal, tmp_path: Path) -> None:
+    logins = tmp_path / "logins"
+    logins.write_text(f"admin:{PASSWORD}\nroot:a:b\n")
+    async with ScriptedOnvif(auth="token", stream_uri="rtsp://10.9.8.7:1/{token}") as camera:
+        trial = ("test", "--address", camera.address, "--try-logins", str(logins))
+        status, _, err = await terminal(*trial)
+        assert (status, camera.asked) == (1, [])
+        assert f"2 logins would be tried at {camera.address}, which may lock an account: say --consent" in err
+        status, out, _ = await terminal(*trial, "--consent")
+        assert (status, camera.refused) == (1, 0)  # there are no media, but the first login was taken
+        assert "described      yes" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("test",), "name either a camera's ID or an --address"),
+        (("test", "gate"), "there is no camera 'gate'; there are: none"),
+        (("add", "Yard", "h"), "camera id 'Yard' must be 1 to 32 of a-z, 0-9, '-' and '_', beginning with a letter"),
+        (("add", "y", "h", "--set", "novalue"), "--set 'novalue' must be KEY=VALUE"),
+        (("add", "y", "h", "--set", "prot=81"), "camera y.settings.prot: unknown key; did you mean 'port'?"),
+        (("add", "y", "h", "--driver", "onvfi"), "camera y.driver: there is no driver 'onvfi'; did you mean 'onvif'?"),
+        (("add", "y", "h", "--try-logins", "/nowhere"), "the logins '/nowhere' can't be read: "),
+    ],
+)
+async def test_what_can_not_be_meant_is_said_so(terminal: Terminal, arguments: tuple[str, ...], sentence: str) -> None:
+    status, _, err = await terminal(*arguments)
+    assert status == 1
+    assert sentence in err
