@@ -73,7 +73,7 @@ class BrokerOperations:
     def add(self, broker: Mapping[str, Any], context: Context, filters: FilterReader, now: datetime) -> None:
         """Add or change a broker. Raises SoapFault."""
         _check_filters(broker, filters, now)
-        config = _read(broker)
+        config = read_broker(broker)
         try:
             self.brokers.put(config)
         except GatewayError as error:
@@ -98,7 +98,7 @@ class BrokerOperations:
         return [_plain(state)]
 
 
-def _read(broker: Mapping[str, Any]) -> BrokerConfig:
+def read_broker(broker: Mapping[str, Any]) -> BrokerConfig:
     """Return a tev:EventBrokerConfig. Raises SoapFault."""
     prefix, qos = mqtt_name(broker["TopicPrefix"]).strip("/"), broker.get("QoS", 0)
     username, password = broker.get("UserName", ""), broker.get("Password")

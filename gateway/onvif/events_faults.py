@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lxml import etree
+
 from gateway.onvif.codec import Codec
 from gateway.onvif.faults import Receiver, SoapFault
 
 WSNT = "http://docs.oasis-open.org/wsn/b-2"
 TEV = "http://www.onvif.org/ver10/events/wsdl"
+_STANDING_IN = f"{{{WSNT}}}Filter"
 _R = "http://docs.oasis-open.org/wsrf/r-2"
 
 
@@ -36,7 +39,7 @@ class EventFaults:
 
     def invalid_filter(self, reason: str, name: str, now: datetime) -> SoapFault:
         """Return the fault for a filter of unknown kind; `name` is its element, `{namespace}local`."""
-        return self._base(WSNT, "InvalidFilter", reason, now, {"UnknownFilter": [name]})
+        return self._naming("InvalidFilter", "UnknownFilter", name, reason, now)
 
     def filter_fault(self, name: str, reason: str, now: datetime) -> SoapFault:
         """Return `InvalidTopicExpression`, `TopicNotSupported` and the like."""
@@ -46,7 +49,7 @@ class EventFaults:
         """Return the fault for a subscription policy that is not done, or not even known."""
         kind, part = ("UnsupportedPolicyRequest", "UnsupportedPolicy") if known else ("", "")
         kind, part = kind or "UnrecognizedPolicyRequest", part or "UnrecognizedPolicy"
-        return self._base(WSNT, kind, reason, now, {part: [name]})
+        return self._naming(kind, part, name, reason, now)
 
     def unacceptable_time(
         self, reason: str, now: datetime, shortest: timedelta, longest: timedelta, *, initial: bool
@@ -61,6 +64,19 @@ class EventFaults:
             f"{{{TEV}}}PullMessagesFaultResponse", {"MaxTimeout": longest, "MaxMessageLimit": most}
         )
         return SoapFault(Receiver, "", "", reason, detail)
+
+    def _naming(self, kind: str, part: str, name: str, reason: str, now: datetime) -> SoapFault:
+        """Return a fault with a name that the client sent, of whatever namespace."""
+        fault = self._base(WSNT, kind, reason, now, {part: [_STANDING_IN]})
+        if fault.detail is not None:
+            for node in fault.detail.findall(f"{{{WSNT}}}{part}"):
+                named = etree.QName(name)
+                own = etree.Element(node.tag, nsmap={"q": named.namespace} if named.namespace else {})
+                fault.detail.replace(node, own)
+                # Where the fault declares the namespace already, lxml drops the new prefix.
+                prefixes = [prefix for prefix, uri in own.nsmap.items() if prefix and uri == named.namespace]
+                own.text = ":".join([*prefixes[:1], named.localname])
+        return fault
 
     def _base(
         self, namespace: str, name: str, reason: str, now: datetime, more: Mapping[str, Any] | None = None

@@ -122,6 +122,7 @@ class Link:
                 self._give_up(event, error.message)
             else:
                 self.outbox.done(event)
+            await asyncio.sleep(0)  # a backlog that is sent without waiting must not hold up the media
 
     def _give_up(self, event: Event, reason: str) -> None:
         _log.warning("event broker %s: an event of %s is left out: %s", self.config.address, event.topic, reason)

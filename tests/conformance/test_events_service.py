@@ -338,6 +338,8 @@ async def test_filters(desk: Desk, filter_: str, expected: list[str]) -> None:
         (content_filter('boolean(//tt:SimpleItem[@Name="Fire"])'), "InvalidMessageContentExpressionFault"),
         (content_filter("true()", "http://www.w3.org/TR/1999/REC-xpath-19991116"), "InvalidFilterFault"),
         ("<tev:Filter><wsnt:ProducerProperties>x</wsnt:ProducerProperties></tev:Filter>", "InvalidFilterFault"),
+        ('<tev:Filter><x:Odd xmlns:x="urn:x"/></tev:Filter>', "InvalidFilterFault"),
+        ('<tev:Filter><Odd xmlns=""/></tev:Filter>', "InvalidFilterFault"),
     ],
 )
 @pytest.mark.parametrize("operation", ["CreatePullPointSubscription", "Subscribe"])
@@ -356,6 +358,10 @@ async def test_policies(desk: Desk) -> None:
     assert name_of(detail) == "UnsupportedPolicyRequestFault"
     detail = await desk.refused("CreatePullPointSubscription", policy.format("tev:Magic"))
     assert name_of(detail) == "UnrecognizedPolicyRequestFault"
+    detail = await desk.refused("CreatePullPointSubscription", policy.format('x:Odd xmlns:x="urn:x"'))
+    named = detail.find("wsnt:UnrecognizedPolicy", NS)
+    assert named is not None
+    assert (named.text, named.nsmap["q"]) == ("q:Odd", "urn:x")
 
 
 async def test_an_account_has_so_many_pull_points_as_announced(valid: Callable[[etree._Element], None]) -> None:

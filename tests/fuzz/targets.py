@@ -3,22 +3,30 @@
 import atexit
 import contextlib
 import dataclasses
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from fuzz.engine import CORPUS, Target
 
 from gateway.config import load, settings_for
 from gateway.domain.access import Secret
+from gateway.domain.broker import BrokerAddress
 from gateway.domain.errors import GatewayError
+from gateway.domain.event import Event, TopicDescription
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
 from gateway.onvif.codec import Codec, DecodeError
 from gateway.onvif.contract import load_contract
+from gateway.onvif.events_brokers import BrokerEvents, read_broker
+from gateway.onvif.events_faults import EventFaults
+from gateway.onvif.events_filter import FilterReader
+from gateway.onvif.faults import SoapFault
 from gateway.protocols import discovery, http_auth, sdp, websocket
 from gateway.protocols.discovery_target import Responder
 from gateway.protocols.mp4.join import MoviePlan, SourceRange
@@ -33,8 +41,11 @@ from gateway.protocols.rtp.timeline import CameraClock, Timeline
 from gateway.protocols.rtsp import headers, messages, parser, ranges, transport, tunnel, url
 from gateway.protocols.soap import envelope, wsse
 from gateway.sdk.driver import CameraDriver, MediaSink
+from gateway.services.eventbus import EventBus
+from gateway.testing.clock import FakeClock
 
 PASSWORD = Secret("secret")
+LOSS = Event.of("tns1:VideoSource/SignalLoss", {"Source": "a+b#c"}, {"State": True})
 TRACKS = (
     TrackDescription(MediaKind.VIDEO, "H264", 96, 90_000),
     TrackDescription(MediaKind.VIDEO, "H265", 97, 90_000),
@@ -191,6 +202,35 @@ def soap(data: bytes) -> None:
         _codec().decode(request.body)
 
 
+@cache
+def _broker_events() -> tuple[FilterReader, BrokerEvents]:
+    bus = EventBus(FakeClock())
+    bus.declare(TopicDescription(LOSS.topic, (("Source", "tt:ReferenceToken"),), (("State", "xs:boolean"),)))
+    return FilterReader(bus.topics, _codec().prefixes, EventFaults(_codec())), BrokerEvents(bus, _codec())
+
+
+def event_broker(data: bytes) -> None:
+    """An AddEventBroker request: what is taken of it can be kept, read again and published under."""
+    plain: dict[str, Any] = {}
+    with contextlib.suppress(KeyError):
+        plain = _codec().decode(envelope.parse(data).body)
+    broker = plain.get("EventBroker")
+    if not isinstance(broker, dict):
+        return
+    filters, form = _broker_events()
+    filters.wants({"Filter": broker.get("PublishFilter", {})}, datetime.fromtimestamp(0, UTC))
+    config = read_broker(broker)
+    BrokerAddress.parse(config.address)
+    try:
+        form.wants(config)(LOSS)
+    except GatewayError as error:
+        raise AssertionError(f"a filter that was taken can't be read again: {error}") from error
+    sent = form.publication(config, LOSS)
+    assert not set("+#\0") & set(sent.topic)
+    assert sent.topic.endswith("/onvif-ej/VideoSource/SignalLoss/&abc")
+    assert json.loads(sent.payload)["Data"] == {"State": True}
+
+
 def digest_server(data: bytes) -> None:
     """An Authorization header."""
     server = http_auth.DigestServer("realm", b"key")
@@ -317,6 +357,23 @@ _XML = (
     b"<!DOCTYPE",
     b"xsi:nil",
 )
+_BROKER = (
+    *_XML,
+    *(
+        b"mqtt://",
+        b"wss://",
+        b":1883",
+        b"[::1]",
+        b"$",
+        b"+",
+        b"#",
+        b"tns1:",
+        b"//.",
+        b"|",
+        b"boolean(",
+        b"//tt:SimpleItem[",
+    ),
+)
 _RTSP = (
     *(b"OPTIONS ", b"SETUP ", b"RTSP/1.0", b"RTSP/1.0 200 OK", b"\r\n\r\n", b"CSeq: 1", b"Content-Length: ", b"$\0"),
     *(b"rtsp://", b"Session: ", b"Transport: ", b":", b" ", b"\r\n "),
@@ -409,6 +466,7 @@ TARGETS = {
         ),
         Target("session_description", session_description, (GatewayError,), _SDP),
         Target("soap", soap, (envelope.EnvelopeError, DecodeError), _XML),
+        Target("event_broker", event_broker, (envelope.EnvelopeError, DecodeError, SoapFault, GatewayError), _BROKER),
         Target("digest_server", digest_server, (), _DIGEST),
         Target("digest_client", digest_client, (), _DIGEST),
         Target("discovery_datagram", discovery_datagram, (discovery.DiscoveryError,), _XML),

@@ -239,6 +239,15 @@ async def test_an_event_that_the_broker_can_not_take_does_not_hold_up_the_others
     assert f"an event of {STATE} is left out: the connection was lost 5 times over it" in caplog.text
 
 
+async def test_a_backlog_lets_others_have_their_turn(site: Site) -> None:
+    site.brokers.put(YARD)
+    await settle()
+    for number in range(1000):
+        site.ring(number)
+    await settle()
+    assert 0 < len(site.broker.heard) <= 20
+
+
 async def test_brokers_are_kept_and_come_back() -> None:
     store = MemoryBrokerStore()
     first = Site(store)

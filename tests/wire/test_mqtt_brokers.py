@@ -21,11 +21,12 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event, TopicDescription
 from gateway.onvif.events_brokers import BrokerEvents
 from gateway.registry import Registry
-from gateway.sdk.broker import BrokerTarget
+from gateway.sdk.broker import BrokerConnection, BrokerTarget
 from gateway.sdk.clock import SystemClock
 from gateway.services import broker_link
 from gateway.services.brokers import Brokers
 from gateway.services.eventbus import EventBus
+from gateway.testing.brokers import BrokerContract
 from gateway_mqtt.connection import MqttConnection
 
 pytestmark = pytest.mark.peer
@@ -76,6 +77,34 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
     await mosquitto.start()
     yield mosquitto
     mosquitto.stop()
+
+
+class TestContract(BrokerContract):
+    @pytest.fixture(autouse=True)
+    async def with_broker(self, mosquitto: Mosquitto) -> AsyncIterator[None]:
+        self.mosquitto = mosquitto
+        async with mosquitto.listening() as self.subscriber:
+            yield
+
+    def connection(self, password: str = PASSWORD, port: int = 0) -> BrokerConnection:
+        address = BrokerAddress("mqtt", "127.0.0.1", port or self.mosquitto.port)
+        return MqttConnection(BrokerTarget(address, "contract", USER, Secret(password)))
+
+    def working(self) -> BrokerConnection:
+        return self.connection()
+
+    def refused(self) -> BrokerConnection:
+        return self.connection("Wrong-Sesame-8")
+
+    def unreachable(self) -> BrokerConnection:
+        return self.connection(port=9)
+
+    def cut(self) -> None:
+        self.mosquitto.stop()
+
+    async def received(self, count: int) -> list[tuple[str, bytes]]:
+        messages = [await self.subscriber.next() for _ in range(count)]
+        return [(topic, payload.encode()) for _, _, topic, payload in messages]
 
 
 @pytest.fixture
