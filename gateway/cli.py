@@ -21,7 +21,7 @@ from gateway.db import open_database
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.drivers import camera_specs, demo_cameras
-from gateway.engines import motion_specs
+from gateway.engines import is_installed, motion_specs
 from gateway.registry import PluginState, PluginStatus, Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.probe import probe
@@ -134,7 +134,8 @@ def _read_config(options: argparse.Namespace) -> Config:
     if given.get("data") is not None:
         config = msgspec.structs.replace(config, gateway=msgspec.structs.replace(config.gateway, data=options.data))
     if given.get("demo"):
-        config = msgspec.structs.replace(config, cameras=(*config.cameras, *demo_cameras(config.cameras)))
+        cameras = (*config.cameras, *demo_cameras(config.cameras, motion=is_installed(config)))
+        config = msgspec.structs.replace(config, cameras=cameras)
         config = with_demo_storage(config)
     return config
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.config import Camera, Config, ConfigError, did_you_mean, settings_for
+from gateway.config import Camera, CameraMotion, Config, ConfigError, Zone, did_you_mean, settings_for
 from gateway.db import AddedCamera
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -17,14 +17,27 @@ from gateway.services.cameras import CameraSpec
 
 DEMO = (("lobby", "Lobby"), ("parking", "Parking"), ("warehouse", "Warehouse"), ("gate", "Gate"))
 
+DEMO_ZONE = Zone(name="Middle", polygon=((0.3, 0.0), (0.7, 0.0), (0.7, 0.8), (0.3, 0.8)))
+"""The balloon is there twice in its lap of 48 s."""
+DEMO_MASKS = (
+    ((0.0, 0.0), (1.0, 0.0), (1.0, 0.06), (0.0, 0.06)),
+    ((0.0, 0.8), (1.0, 0.8), (1.0, 1.0), (0.0, 1.0)),
+)
+"""The time code, and the panel with the clock."""
 
 _log = logging.getLogger(__name__)
 
 
-def demo_cameras(configured: Sequence[Camera] = ()) -> tuple[Camera, ...]:
-    """Return four simulated cameras, as a configuration would name them, but for ids that are taken."""
+def demo_cameras(configured: Sequence[Camera] = (), *, motion: bool = False) -> tuple[Camera, ...]:
+    """Return four simulated cameras, as a configuration would name them, but for ids that are taken.
+
+    Motion is looked for where the balloon passes, and not where the time stands.
+    """
     taken = {camera.id for camera in configured}
-    return tuple(Camera(id=name, name=title, driver="testpattern") for name, title in DEMO if name not in taken)
+    watched = CameraMotion(enabled=True, masks=DEMO_MASKS, zones=(DEMO_ZONE,)) if motion else CameraMotion()
+    return tuple(
+        Camera(id=name, name=title, driver="testpattern", motion=watched) for name, title in DEMO if name not in taken
+    )
 
 
 def with_added(config: Config, added: Sequence[AddedCamera]) -> Config:

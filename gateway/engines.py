@@ -3,19 +3,18 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any
 
 from gateway.config import Camera, CameraMotion, Config, ConfigError, did_you_mean, settings_for
 from gateway.domain.errors import GatewayError
 from gateway.domain.motion import MotionSettings, MotionZone
 from gateway.domain.motion_rules import ALL_CELLS, MotionRule, RuleKind
-from gateway.registry import PluginState, Registry
+from gateway.registry import GROUP, PluginState, Registry
 from gateway.sdk.motion import MotionEngine
 from gateway.services.motion import MotionSpec
 from gateway.services.motion_rules import CameraRules, cell_rule
 
-DEMO_MODE = 5.0
-"""Pictures per second of a simulated camera's sub profile: all of them."""
 WHOLE = "Motion"
 """Name of the rule of a camera without zones: the whole picture."""
 
@@ -31,6 +30,12 @@ class _Maker:
 
     def __call__(self, motion: MotionSettings) -> MotionEngine:
         return self.kind(motion, self.settings)
+
+
+def is_installed(config: Config) -> bool:
+    """Tell whether the plug-in of the configuration's engine is there, by its name, and not disabled."""
+    name = config.motion.engine
+    return name not in config.plugins.disabled and any(entry.name == name for entry in entry_points(group=GROUP))
 
 
 def motion_specs(

@@ -3,16 +3,20 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from gateway.domain.motion import MotionRegion, MotionResult
 from gateway.onvif import analytics_faults as fault
 from gateway.onvif.analytics_configurations import AnalyticsConfigurations
 from gateway.onvif.analytics_rules import CELL_ENGINE, TT
 from gateway.onvif.analytics_supported import supported_modules, supported_rules
 from gateway.onvif.capabilities import ANALYTICS
 from gateway.onvif.context import Context
+from gateway.onvif.metadata import frame
 
 Plain = dict[str, Any]
 Audit = Callable[[Context, str, str], None]
 """Takes who did what to what."""
+
+_SAMPLE = MotionResult(0, frozenset({"Motion"}), (MotionRegion(0.25, 0.25, 0.5, 0.75, ("Motion",)),))
 
 
 class AnalyticsService:
@@ -33,7 +37,7 @@ class AnalyticsService:
             "CellBasedSceneDescriptionSupported": False,
             "RuleOptionsSupported": True,
             "AnalyticsModuleOptionsSupported": True,
-            "SupportedMetadata": False,
+            "SupportedMetadata": True,
         }
 
     async def GetSupportedRules(self, request: Plain, _context: Context) -> Plain:
@@ -80,9 +84,7 @@ class AnalyticsService:
     async def GetAnalyticsModuleOptions(self, request: Plain, _context: Context) -> Plain:
         """Tell what may be in modules."""
         self._camera(request)
-        wanted = request.get("Type")
-        if wanted not in {None, _full(f"tt:{CELL_ENGINE}")}:
-            raise fault.invalid(fault.MODULE, f"there are no analytics modules of the type {wanted}")
+        _check_module_type(request)
         return {"Options": self._configurations.module_options()}
 
     async def GetAnalyticsModules(self, request: Plain, _context: Context) -> Plain:
@@ -104,12 +106,23 @@ class AnalyticsService:
         self._configurations.delete_modules(self._camera(request), request["AnalyticsModuleName"])
         return self._changed(context, "DeleteAnalyticsModules", request, request["AnalyticsModuleName"])
 
+    async def GetSupportedMetadata(self, request: Plain, _context: Context) -> Plain:
+        """Tell by a sample what the metadata of a stream may hold: bounding boxes of what moves."""
+        _check_module_type(request)
+        return {"AnalyticsModule": [{"Type": f"tt:{CELL_ENGINE}", "SampleFrame": frame(_SAMPLE)}]}
+
     def _camera(self, request: Plain) -> str:
         return self._configurations.camera(request["ConfigurationToken"])
 
     def _changed(self, context: Context, operation: str, request: Plain, names: list[str]) -> Plain:
         self._audit(context, operation, f"{request['ConfigurationToken']}: {', '.join(names)}")
         return {}
+
+
+def _check_module_type(request: Plain) -> None:
+    wanted = request.get("Type")
+    if wanted not in {None, _full(f"tt:{CELL_ENGINE}")}:
+        raise fault.invalid(fault.MODULE, f"there are no analytics modules of the type {wanted}")
 
 
 def _names(configs: list[Plain]) -> list[str]:

@@ -46,13 +46,14 @@ class MetadataDocuments:
         """Return events and what was seen as one tt:MetadataStream."""
         content: dict[str, Any] = {}
         if scenes:
-            content["VideoAnalytics"] = [{"Frame": [_frame(scene) for scene in scenes]}]
+            content["VideoAnalytics"] = [{"Frame": [frame(scene) for scene in scenes]}]
         if events:
             content["Event"] = [{"NotificationMessage": [self._notification(event) for event in events]}]
         return b'<?xml version="1.0" encoding="UTF-8"?>' + self._codec.standalone(_STREAM, content).encode()
 
 
-def _frame(scene: MotionResult) -> dict[str, Any]:
+def frame(scene: MotionResult) -> dict[str, Any]:
+    """Return what one picture shows as a `tt:Frame`."""
     objects = [
         {"ObjectId": number, "Appearance": {"Shape": _shape(region)}} for number, region in enumerate(scene.regions, 1)
     ]

@@ -21,9 +21,8 @@ from gateway.services.streams import LiveStream
 AGAIN_SECONDS = 5.0
 """Until a camera whose decoder or engine failed is looked at again."""
 TICK_SECONDS = 1.0
-SILENCE_SECONDS = {"keyframes": 60.0}
-SILENCE_OTHER_SECONDS = 10.0
-"""Motion ends when no picture has come for so long."""
+SILENCE_SECONDS, KEY_FRAME_SILENCE_SECONDS = 10.0, 60.0
+"""Motion ends when no picture has come for so long, or for three times the usual time between them."""
 _STEADY_TICKS = 60
 """Without a loss, until another one is logged."""
 
@@ -188,9 +187,7 @@ class Watch:
 
     def tick(self) -> None:
         """Do what time asks for; called every second."""
-        if self._ports.clock.monotonic() - self._last > SILENCE_SECONDS.get(
-            str(self._spec.mode), SILENCE_OTHER_SECONDS
-        ):
+        if self._ports.clock.monotonic() - self._last > _silence(self._spec.mode):
             self.end()
         dropped = self._frames.dropped
         if dropped != self._dropped and not self._steady:
@@ -235,3 +232,10 @@ class Watch:
         if sentence != self._complaint:
             _log.warning("camera %s: motion can't be looked for: %s", self._spec.camera, sentence)
         self._complaint = sentence
+
+
+def _silence(mode: Mode) -> float:
+    """Return after how many seconds without a picture motion is over."""
+    if isinstance(mode, str):
+        return KEY_FRAME_SILENCE_SECONDS if mode == "keyframes" else SILENCE_SECONDS
+    return max(SILENCE_SECONDS, 3 / mode)

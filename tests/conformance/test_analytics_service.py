@@ -105,10 +105,20 @@ def element(answer: dict[str, Any], site: Site, operation: str, name: str) -> et
     return next(item[0] for item in sent.iter("{*}ElementItem") if item.get("Name") == name)
 
 
-def test_every_operation_but_supported_metadata_is_there() -> None:
+def test_every_operation_is_there() -> None:
     names = {operation.name for operation in CONTRACT.operations(AnalyticsService.namespace)}
-    missing = {name for name in names - {"GetServiceCapabilities"} if not hasattr(AnalyticsService, name)}
-    assert missing == {"GetSupportedMetadata"}
+    assert not {name for name in names - {"GetServiceCapabilities"} if not hasattr(AnalyticsService, name)}
+
+
+async def test_supported_metadata_is_a_sample_of_a_frame(site: Site) -> None:
+    for content in ("", "<tan:Type>tt:CellMotionEngine</tan:Type>"):
+        (found,) = (await site.analytics("GetSupportedMetadata", content))["AnalyticsModule"]
+        (seen,) = found["SampleFrame"]["Object"]
+        box = {"left": -0.5, "top": 0.5, "right": 0.0, "bottom": -0.5}
+        assert seen["Appearance"]["Shape"]["BoundingBox"] == box
+    codes, reason = await site.refusal("GetSupportedMetadata", "<tan:Type>tt:Ghost</tan:Type>")
+    assert codes == ("Sender", "InvalidArgVal", "InvalidModule")
+    assert reason == "there are no analytics modules of the type {http://www.onvif.org/ver10/schema}Ghost"
 
 
 async def test_unknown_configurations_are_refused(site: Site) -> None:
@@ -120,10 +130,8 @@ async def test_unknown_configurations_are_refused(site: Site) -> None:
         "ModifyAnalyticsModules": module("a"),
         "DeleteAnalyticsModules": "<tan:AnalyticsModuleName>a</tan:AnalyticsModuleName>",
     }
-    names = [
-        each.name for each in CONTRACT.operations(AnalyticsService.namespace) if hasattr(AnalyticsService, each.name)
-    ]
-    for name in names:
+    names = {each.name for each in CONTRACT.operations(AnalyticsService.namespace)}
+    for name in sorted(names - {"GetServiceCapabilities", "GetSupportedMetadata"}):
         codes, reason = await site.refusal(name, GHOST + contents.get(name, ""))
         assert codes == NO_CONFIG
         assert reason == "video analytics configuration token 'ghost' does not exist"

@@ -35,6 +35,7 @@ def main(host: str, port: str, user: str, password: str, camera: str) -> dict[st
     client = ONVIFClient(host, int(port), user, password, http_digest=True, cache=CacheMode.NONE)
     call, analytics, rules = Recorder(), client.analytics(), client.ruleengine()
     call(analytics, "GetServiceCapabilities")
+    call(analytics, "GetSupportedMetadata")
     [token] = {
         profile.Configurations.Analytics.token
         for profile in client.media2().GetProfiles(Type=["All"])

@@ -19,7 +19,7 @@ from gateway.domain.motion_rules import ALL_CELLS, MotionRule, RuleKind
 from gateway.domain.recording import Trigger
 from gateway.sdk.motion import GrayPicture, MotionEngine
 from gateway.services.eventbus import EventBus
-from gateway.services.motion import AGAIN_SECONDS, SILENCE_OTHER_SECONDS, Motion, MotionPorts, MotionSpec
+from gateway.services.motion import AGAIN_SECONDS, SILENCE_SECONDS, Motion, MotionPorts, MotionSpec
 from gateway.services.motion_events import MotionEvents, Tokens
 from gateway.services.motion_rules import CameraRules, CellModule, MotionRules, cell_rule
 from gateway.services.streams import LiveStream
@@ -205,12 +205,13 @@ async def test_motion_ends_with_the_camera() -> None:
         assert [each[:3] for each in kit.news()] == [(topic, "Changed", "false") for topic in (ALARM, CELLS, REGION)]
 
 
-async def test_motion_ends_when_no_picture_comes() -> None:
-    async with watching() as kit:
-        kit.decoders.moving = {1}
-        await kit.play(0, 2)
+@pytest.mark.parametrize(("mode", "silence"), [("all", SILENCE_SECONDS), ("keyframes", 60.0), (0.1, 30.0)])
+async def test_motion_ends_when_no_picture_comes(mode: Any, silence: float) -> None:
+    async with watching(mode=mode) as kit:
+        kit.decoders.moving = {0}
+        await kit.play(0, 1)
         kit.news()
-        await kit.clock.advance(SILENCE_OTHER_SECONDS)
+        await kit.clock.advance(silence)
         assert kit.news() == []
         await kit.clock.advance(2)
         assert len(kit.news()) == 3

@@ -106,6 +106,9 @@ def test_a_driver_that_refuses_its_settings_is_an_error_of_the_configuration() -
 
 
 def test_simulated_cameras_leave_configured_ids_alone() -> None:
+    watched = demo_cameras(motion=True)
+    assert all(camera.motion.enabled and camera.motion.zones and camera.motion.masks for camera in watched)
+    assert not any(camera.motion.enabled for camera in demo_cameras())
     names = [camera.id for camera in demo_cameras([Camera(id="lobby", driver="rtsp")])]
     assert names == ["parking", "warehouse", "gate"]
 
