@@ -51,9 +51,10 @@ bench: ## CPU, latency and memory of the relay and of the SOAP services
 	@scripts/setup test
 	$(BIN)/python tests/bench
 
-soak: ## Sixteen cameras recorded for ten minutes while the gateway is killed twenty times; SECONDS=60 for a look
+soak: ## Sixteen cameras recorded for ten minutes: the gateway is killed twenty times, then eight replays go on beside; SECONDS=60 for a look
 	@scripts/setup test
 	$(BIN)/python tests/soak --seconds $(or $(SECONDS),600)
+	$(BIN)/python tests/soak --seconds $(or $(SECONDS),120) --kills 0 --replays 8
 
 fuzz: ## Ten minutes for each fuzz target; SECONDS=20 for a look
 	@scripts/setup run

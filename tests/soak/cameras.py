@@ -26,7 +26,7 @@ CLOCK = 90_000
 _NS = 1_000_000_000
 _SEI = bytes((6, 5, 28)) + b"gateway-soak-sei"
 """NAL header, payload type user_data_unregistered, size, and its 16 bytes of identity (H.264 §D.1.7)."""
-_NUMBER = re.compile(re.escape(_SEI) + rb"(\d{12})\x80")
+NUMBER = re.compile(re.escape(_SEI) + rb"(\d{12})\x80")
 _PENDING = 4_000_000
 
 
@@ -37,7 +37,7 @@ def numbered(number: int) -> bytes:
 
 def number_of(nal_units: tuple[memoryview, ...]) -> int | None:
     """Return the number that a frame carries."""
-    found = (_NUMBER.fullmatch(unit) for unit in nal_units if len(unit) == len(_SEI) + 13)
+    found = (NUMBER.fullmatch(unit) for unit in nal_units if len(unit) == len(_SEI) + 13)
     return next((int(match[1]) for match in found if match), None)
 
 

@@ -1,9 +1,9 @@
 """Records numbered cameras while the gateway is killed again and again, and looks for anything that was lost.
 
 `python tests/soak --seconds 600 --kills 20 --cameras 16` prints one JSON object and ends with 1 if anything is wrong:
-a frame missing inside a run or changed, more missing after a kill than the GOP that was open, a file that does not
-begin with a key frame or that ffprobe complains of, an fsck that is not clean, or a catalogue that differs once it was
-rebuilt from the files.
+a frame missing inside a run or changed, or missing from a replay that goes on meanwhile, more missing after a kill than
+the GOP that was open, a file that does not begin with a key frame or that ffprobe complains of, an fsck that is not
+clean, or a catalogue that differs once it was rebuilt from the files.
 """
 
 import argparse
@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from soak.cameras import encoded, number_of
+from soak.replays import Replays
 
+from gateway.domain.media import MediaKind
 from gateway.protocols.mp4.reader import Sample, read_fragment, read_header
 from gateway.protocols.mp4.scan import Scanner
 
@@ -29,6 +31,9 @@ HERE = Path(__file__).parent
 GATEWAY = Path(os.environ.get("GATEWAY_PROGRAM") or Path(sys.executable).parent / "gateway")
 FLUSH_SECONDS = 1.0
 """What may pass between the key frame that ends a GOP and the GOP's being on the disk, on a busy machine."""
+
+LEAD_SECONDS = 3.0
+"""So long is recorded before it is replayed."""
 
 PICTURE = {1, 5}
 """Types of NAL units with a picture in them (H.264 §7.4.1)."""
@@ -45,6 +50,8 @@ class Report:
     frames: int = 0
     runs: int = 0
     longest_loss_seconds: float = 0.0
+    replays: int = 0
+    replayed_frames: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -55,6 +62,7 @@ class Soak:
         self.folder = folder
         self.report = Report()
         self._random = random.Random(seed)
+        self._cameras = cameras
         command = (sys.executable, HERE / "cameras.py", "--cameras", str(cameras))
         self._farm = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._farm.stdout is not None
@@ -64,8 +72,8 @@ class Soak:
         """When, in nanoseconds."""
         self._sent = [[unit for unit in picture if unit[0] & 31 in PICTURE] for picture in encoded()]
 
-    def record(self, seconds: float, kills: int) -> None:
-        """Record for a time, with so many kills at moments that nobody chose."""
+    def record(self, seconds: float, kills: int, players: int) -> None:
+        """Record for a time, with so many kills at moments that nobody chose; after the last one, replay meanwhile."""
         begin = time.monotonic()
         moments = sorted(self._random.uniform(0.05, 0.95) * seconds for _ in range(kills))
         gateway = self._start()
@@ -75,11 +83,31 @@ class Soak:
             gateway.kill()
             gateway.wait()
             gateway = self._start()
+        replays = self._replays(gateway, players) if players else None
         time.sleep(max(0.0, begin + seconds - time.monotonic()))
+        if replays is not None:
+            replays.stop()
+            self.report.problems += replays.problems
         gateway.send_signal(signal.SIGTERM)
         if gateway.wait(timeout=30) != 0:
             self._wrong(f"the gateway ended with {gateway.returncode}")
         self.report.kills = len(self._kills)
+
+    def _replays(self, gateway: "subprocess.Popen[str]", players: int) -> Replays:
+        assert gateway.stdout is not None
+        base = json.loads(gateway.stdout.readline())["rtsp"]
+        time.sleep(LEAD_SECONDS)
+        return Replays(base, [f"Recording_cam{index}" for index in range(self._cameras)], players, self._replayed)
+
+    def _replayed(self, recording: str, numbers: list[int]) -> None:
+        """Take what came of a replay; what is missing was not recorded because of a kill."""
+        self.report.replays += 1
+        self.report.replayed_frames += len(numbers)
+        if not numbers:
+            self._wrong(f"a replay of {recording} brought nothing")
+        for one, other in pairwise(numbers):
+            if other <= one or (other > one + 1 and not self._killed_between(one, other)):
+                self._wrong(f"a replay of {recording}: frame {other} comes after frame {one}")
 
     def check(self) -> Report:
         """Look at all that was recorded."""
@@ -115,7 +143,11 @@ class Soak:
             header = read_header(data)
             for fragment in Scanner(lambda offset, size, data=data: data[offset : offset + size]).fragments():
                 content = data[fragment.offset : fragment.offset + fragment.size]
-                found = [self._number(file, sample) for sample in read_fragment(content, header)]
+                found = [
+                    self._number(file, sample)
+                    for sample in read_fragment(content, header)
+                    if header.description.tracks[sample.track].kind is MediaKind.VIDEO
+                ]
                 if fragment.offset == header.size and found and found[0] % self.farm["gop"]:
                     self._wrong(f"{file.name}: frame {found[0]}, with which it begins, is no key frame")
                 numbers += found
@@ -145,7 +177,7 @@ class Soak:
         return number
 
     def _check_gap(self, camera: str, before: int, after: int) -> None:
-        inside = [kill for kill in self._kills if self._due(before) <= kill <= self._due(after)]
+        inside = self._killed_between(before, after)
         if not inside:
             self._wrong(f"{camera}: frames {before + 1} to {after - 1} are missing, and there was no kill")
             return
@@ -154,6 +186,9 @@ class Soak:
         allowed = self.farm["gop"] / self.farm["fps"] + FLUSH_SECONDS
         if lost > allowed:
             self._wrong(f"{camera}: {lost:.2f} s in front of a kill are missing, more than an open GOP")
+
+    def _killed_between(self, before: int, after: int) -> list[int]:
+        return [kill for kill in self._kills if self._due(before) <= kill <= self._due(after)]
 
     def _due(self, number: int) -> int:
         return int(self.farm["start_ns"] + number * _NS / self.farm["fps"])
@@ -164,6 +199,8 @@ class Soak:
             "-v",
             "error",
             "-count_packets",
+            "-select_streams",
+            "v",
             "-show_entries",
             "stream=nb_read_packets",
             "-of",
@@ -173,10 +210,10 @@ class Soak:
         if done.stderr or not done.stdout.strip().isdigit():
             self._wrong(f"ffprobe of {file.name}: {done.stderr or done.stdout or 'no stream'}")
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> "subprocess.Popen[str]":
         command = (GATEWAY, "run", self.folder / "gateway.toml", "--json", "--data", self.folder / "data")
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
 
     def _fsck(self, *options: str) -> None:
         done = self._gateway("fsck", *options)
@@ -203,6 +240,7 @@ class Soak:
         (self.folder / "archive").mkdir()
         (self.folder / "gateway.toml").write_text(
             '[http]\nlisten = "127.0.0.1:0"\n[rtsp]\nlisten = "127.0.0.1:0"\n[discovery]\nenabled = false\n'
+            '[access]\nanonymous_viewers = ["127.0.0.0/8"]\n'
             f'[multicast]\nenabled = false\n{sections}[[storage]]\nid = "disk"\n[storage.settings]\npath = "archive"\n'
         )
         done = self._gateway("storage", "format", "disk", "--confirm", "disk")
@@ -215,6 +253,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="how long to record (default 600)")
     parser.add_argument("--kills", type=int, default=20, help="how often to kill the gateway (default 20)")
     parser.add_argument("--cameras", type=int, default=16, help="how many cameras (default 16)")
+    parser.add_argument("--replays", type=int, default=0, help="how many replays go on meanwhile (default none)")
     parser.add_argument("--seed", type=int, default=None, help="the same moments again")
     parser.add_argument("--folder", type=Path, help="an empty directory to keep everything in")
     options = parser.parse_args()
@@ -222,7 +261,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         soak = Soak(folder, options.cameras, seed)
-        soak.record(options.seconds, options.kills)
+        soak.record(options.seconds, options.kills, options.replays)
         report = soak.check()
     print(json.dumps({"seed": seed, **vars(report)}, indent=1))  # noqa: T201
     return int(bool(report.problems))
