@@ -1,5 +1,7 @@
 """When replayed frames are due, at which playing time they are shown, and what a PLAY can ask for."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.protocols.rtsp.messages import Headers, Request, RtspError
@@ -57,8 +59,9 @@ def test_backward_a_gop_is_sent_at_once_and_shown_from_its_end() -> None:
 
 def test_backward_faster() -> None:
     pace = Pace(100.0, 0.0, 2.0, backward=True)
-    frames = [*gop(1, 1000, 2, begins=True), *gop(2, 0, 2, begins=True)]
+    frames = [*gop(1, 500, 2, begins=True), *gop(2, 0, 2, begins=True)]
     assert played(pace, frames) == [(0.0, 125.0), (0.0, 0.0), (0.25, 375.0), (0.25, 250.0)]
+    assert played(pace, [replace(gop(3, -9000, 1)[0], after_gap=True)]) == [(0.5, 500.0)]
 
 
 def test_what_is_very_late_is_not_caught_up_with() -> None:
@@ -77,7 +80,7 @@ def play(**headers: str) -> Asked:
 
 
 def test_without_headers_everything_is_played_in_real_time() -> None:
-    assert play() == Asked(None, 1.0, paced=True, intra=False, interval_ns=0, cseq=300)
+    assert play() == Asked(None, 1.0, paced=True, intra=False, references=False, interval_ns=0, cseq=300)
 
 
 def test_what_play_can_ask_for() -> None:
