@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event
 from gateway.domain.outbox import OutboxEntry
 from gateway.domain.topics import TopicSet
 from gateway.sdk.clock import Clock
@@ -23,6 +24,8 @@ LONGEST_WISH = 3600.0
 """Most seconds for which a receiver can put the gateway off."""
 CALL_SECONDS = 120.0
 """A sink that takes longer for one call counts as unreachable."""
+CLOSE_SECONDS = 5.0
+"""A sink that takes longer to close is left to itself."""
 MOST_FAULTS = 5
 """Unexpected errors of a sink with one entry, after which that entry is dropped."""
 
@@ -112,9 +115,20 @@ class SinkWorker:
         """Seconds on the monotonic clock at which a sign of life is due; at the start at once."""
         self._faults: tuple[int, int] = (0, 0)
         """A row, and how often sending it failed unexpectedly."""
+        self._failed_to_choose = False
         self._finishing = False
         self.busy = False
         """Whether an entry is on its way."""
+
+    def wants(self, event: Event) -> bool:
+        """Tell whether the sink wants an event; one that fails at the question gets it. Never raises."""
+        try:
+            return self.spec.sink.wants(event)
+        except Exception:  # noqa: BLE001 - nor may it take those down who publish
+            if not self._failed_to_choose:
+                _log.exception("sink %s fails to choose among events", self.spec.id)
+            self._failed_to_choose = True
+            return True
 
     def wake(self) -> None:
         """Say that something was queued."""
@@ -154,7 +168,7 @@ class SinkWorker:
         except GatewayError as error:
             self._failed(error.message)
         except TimeoutError:
-            self._failed(f"no answer within {CALL_SECONDS:g} seconds")
+            self._failed("it does not answer in time")
         except Exception as error:  # noqa: BLE001 - a sink's fault must not take the others down
             _log.exception("sink %s failed", self.spec.id)
             self._failed(f"{type(error).__name__}: {error}")
@@ -178,7 +192,8 @@ class SinkWorker:
                     self._worked()
         finally:
             self.busy = False
-            await sink.close()
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await sink.close()
 
     async def _advance(self) -> Queued:
         oldest_ns = self._clock.utc_ns() - round(self.spec.max_seconds * _NS)

@@ -97,7 +97,7 @@ class Sinks:
         identity = ""
         for name, worker in self._workers.items():
             told = self._new_to(name, event) if _selects(worker.spec, event, camera) else None
-            if told is not None and worker.spec.sink.wants(told):
+            if told is not None and worker.wants(told):
                 identity = identity or str(uuid4())
                 self._queue(OutboxEntry(name, identity, told, camera, self._clock.utc_ns(), *self._learn(name, told)))
 

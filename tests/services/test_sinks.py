@@ -16,6 +16,7 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event, PropertyOperation, TopicDescription
 from gateway.domain.topics import parse_topic_set
 from gateway.sdk.sink import EventSink, RetryLaterError, SinkEntry
+from gateway.services import sink_worker
 from gateway.services.sink_worker import MOST_FAULTS, SinkState
 from gateway.testing.clock import FakeClock
 from gateway.testing.sinks import sink_context
@@ -281,6 +282,35 @@ async def test_events_wait_while_the_database_is_away(tmp_path: Path, monkeypatc
             await clock.advance(1.0)
         await receiver.until(lambda: len(receiver.entries) == 2)
     assert receiver.counts == [1, 2]
+
+
+async def test_a_sink_that_fails_to_choose_or_hangs_takes_nobody_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = Receiver()
+    sink = _Sink(receiver)
+    hung = asyncio.Event()
+
+    def wants(_: Event) -> bool:
+        raise ZeroDivisionError("no choice")
+
+    async def hang(_: SinkEntry) -> None:
+        hung.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(sink, "wants", wants)
+    monkeypatch.setattr(sink, "close", hung.wait)
+    monkeypatch.setattr(sink_worker, "CALL_SECONDS", 0.05)
+    async with running(tmp_path, HurriedClock(), sink) as place:
+        with monkeypatch.context() as patched:
+            patched.setattr(sink, "send", hang)
+            place.press(1, 2)
+            await hung.wait()
+            status = place.sinks.statuses()["out"]
+            await eventually(lambda: status.reason == "it does not answer in time")
+        await receiver.until(lambda: len(receiver.entries) == 2)
+    assert receiver.counts == [1, 2]
+    assert caplog.text.count("sink out fails to choose among events") == 1
 
 
 async def test_structures_arrive_in_the_types_of_json(tmp_path: Path) -> None:
