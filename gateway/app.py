@@ -7,6 +7,7 @@ import secrets
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Self
@@ -18,7 +19,7 @@ from gateway.archiving import ArchiveSwitch, Surroundings
 from gateway.brokers import broker_operations
 from gateway.camera_commands import camera_commands
 from gateway.config import Config, data_directory
-from gateway.db import Database, load_identity, open_database
+from gateway.db import Database, EventStore, load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
@@ -83,6 +84,7 @@ DEVICE_TYPES = (
 )
 WEBSOCKET_URI = "ws:/rtsp"
 RESTART_SECONDS = 1.0
+_DAY_NS = 86_400 * 1_000_000_000
 """Between the answer to SystemReboot and the restart, so that the answer gets out."""
 
 _log = logging.getLogger(__name__)
@@ -205,6 +207,7 @@ class Gateway:
         specs = camera_specs(config, registry, clock)
         cameras = Cameras(specs, database.channels, clock)
         bus = EventBus(clock)
+        past = self._past_events(database, bus)
         codec = Codec(contract := load_contract())
         metadata = LiveMetadata(cameras, bus, codec, clock)
         streams = metadata.streams
@@ -233,6 +236,7 @@ class Gateway:
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
         events = await self._events(
+            Subscriptions(bus, clock, history=past),
             bus,
             cameras,
             contract,
@@ -249,7 +253,6 @@ class Gateway:
 
         snapshots = self._snapshots(cameras, decoders)
         access = HttpAccess(gatekeeper)
-        console = console_routes(config.gateway.name, cameras, access, listeners.rtsp_base)
         settings = HttpSettings(listeners.rtsp_base, config.http.external or "")
         around = Surroundings(
             registry,
@@ -265,14 +268,18 @@ class Gateway:
             rtsp,
             WEBSOCKET_URI,
             motion.strongest,
+            past,
         )
         archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)
         metadata.follow(profiles, events, motion, archive.recordings)
-        exports = export_routes(access, archive.movie)
-        self._http = HttpServer(endpoint, access, snapshots.at, settings, [console, exports])
+        routes = [
+            console_routes(config.gateway.name, cameras, access, listeners.rtsp_base),
+            export_routes(access, archive.movie),
+        ]
+        self._http = HttpServer(endpoint, access, snapshots.at, settings, routes)
         await self._http.start()
         stack.push_async_callback(self._http.stop)
-        await self._start_archive(archive, cameras)
+        await self._start_archive(archive, cameras, past)
 
         self._spawn("cameras", cameras.run())
         self._spawn("rtsp", rtsp.run())
@@ -368,13 +375,34 @@ class Gateway:
         await self._clock.sleep(RESTART_SECONDS)
         self._restart.set()
 
+    def _past_events(self, database: Database, bus: EventBus) -> EventStore | None:
+        """Keep what is told from now on, unless that is not wanted."""
+        if not self.config.events.max_events:
+            return None
+        past = database.events(self._clock, self.config.events.max_events)
+        self._stack.callback(past.close)
+        bus.attach(past)
+        self._stack.push_async_callback(_cancel, self._spawn("events", past.run()))
+        return past
+
+    def _oldest_event_ns(self, archive: ArchiveSwitch) -> int:
+        """Return the time from which events are kept: some days ago, and as long as there is footage of the time."""
+        days_ago_ns = self._clock.utc_ns() - self.config.events.days * _DAY_NS
+        return min(days_ago_ns, archive.begin_ns() or days_ago_ns)
+
     async def _events(
-        self, bus: EventBus, cameras: Cameras, contract: Contract, codec: Codec, sinks: Sinks, brokers: BrokerOperations
+        self,
+        subscriptions: Subscriptions,
+        bus: EventBus,
+        cameras: Cameras,
+        contract: Contract,
+        codec: Codec,
+        sinks: Sinks,
+        brokers: BrokerOperations,
     ) -> EventService:
         """Make the Event service, send events out, and tell what the gateway itself has to."""
         self._spawn("sinks", sinks.run())
         self._stack.push_async_callback(sinks.stop)
-        subscriptions = Subscriptions(bus, self._clock)
         tell_start(bus, self._clock)
         tell_signal_loss(cameras, bus, video_source_token)
         poster = await self._stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
@@ -397,7 +425,9 @@ class Gateway:
         specs = sink_specs(self.config, registry, identity.uuid, database.settings, self._clock)
         return Sinks(specs, database.outbox, bus, self._clock, camera_finder(self.config))
 
-    async def _start_archive(self, archive: ArchiveSwitch, cameras: Cameras) -> None:
+    async def _start_archive(self, archive: ArchiveSwitch, cameras: Cameras, past: EventStore | None) -> None:
+        if past is not None:
+            past.oldest_ns = partial(self._oldest_event_ns, archive)
         commands = archive.commands() | camera_commands(cameras, self._restart.set)
         control = ControlServer(data_directory(self.config, self._environment), commands)
         await control.start()

@@ -54,6 +54,7 @@ from gateway.services.recordings import Recordings
 from gateway.services.recordings_editing import RecordingEditor
 from gateway.services.recordings_store import Table
 from gateway.services.searches import Searches
+from gateway.services.stored_events import StoredEvents
 from gateway.services.streams import LiveStream
 
 WATCH_SECONDS = 1.0
@@ -88,6 +89,8 @@ class Surroundings:
     """URI of RTSP over WebSocket."""
     motion: Callable[[str, int, int], int]
     """How strong motion lately was in a camera's picture, by its id and a stretch of time."""
+    past: StoredEvents | None
+    """Past events, where they are kept."""
 
 
 class Archiving:
@@ -139,6 +142,9 @@ class Archiving:
                 around.codec,
                 clock,
                 store.describe,
+                stored=around.past,
+                names=self._names,
+                topics=around.bus.topics,
                 by_run=config.search.by_run,
             ),
             self.replay,
@@ -286,6 +292,18 @@ class Archiving:
         named = {each.id for each in self._with.cameras.channels() if values & _tokens(each.id)}
         return not named or camera in named
 
+    def _names(self, recording: Recording) -> set[str]:
+        """Return the tokens that events may name a recording by: its own, its jobs', and those of its source."""
+        jobs = [job for job in self.recordings.jobs() if job.recording == recording.token]
+        source = recording.source.source_id
+        cameras = [tokens for each in self._with.cameras.channels() if source in (tokens := _tokens(each.id))]
+        return {
+            *(recording.token, source),
+            *(job.token for job in jobs),
+            *(each.token for job in jobs for each in job.sources),
+            *(token for tokens in cameras for token in tokens),
+        }
+
     def _motion(self, path: str, start_ns: int, end_ns: int) -> int:
         """Return how strong motion was in a stream's picture, 0 to 255."""
         return self._with.motion(path.split("/")[2], start_ns, end_ns) if path.startswith("/live/") else 0
@@ -352,6 +370,14 @@ class ArchiveSwitch:
     def recordings(self) -> Recordings | None:
         """Return what is recorded; None while no storage is configured."""
         return None if self.current is None else self.current.recordings
+
+    def begin_ns(self) -> int | None:
+        """Return the time of the oldest footage, None when there is none."""
+        if self.current is None:
+            return None
+        archive = self.current.store.archive
+        extents = [extent for token in archive.recordings() if (extent := archive.extent(token)) is not None]
+        return min((extent.span.start_ns for extent in extents), default=None)
 
     def commands(self) -> dict[str, Command]:
         """Return what the control socket offers."""

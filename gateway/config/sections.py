@@ -111,6 +111,13 @@ class Brokers(msgspec.Struct, frozen=True, kw_only=True):
     authorities: Path | None = None
 
 
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """`[events]`: how many past events are kept for searches, and for how long at least."""
+
+    max_events: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 5_000_000
+    days: Annotated[int, msgspec.Meta(ge=1, le=360)] = 30
+
+
 class Database(msgspec.Struct, frozen=True, kw_only=True):
     """`[database]`: users and what clients have set."""
 
@@ -235,6 +242,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     discovery: Discovery = Discovery()
     search: Search = Search()
     brokers: Brokers = Brokers()
+    events: Events = Events()
     database: Database = Database()
     plugins: Plugins = Plugins()
     retention: Retention = Retention()

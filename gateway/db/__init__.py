@@ -4,6 +4,16 @@ from gateway.db.added_cameras import AddedCamera
 from gateway.db.audit import AuditEntry, AuditLog
 from gateway.db.catalogue import Catalogue
 from gateway.db.database import Database, open_database
+from gateway.db.events import EventStore
 from gateway.db.identity import load_identity
 
-__all__ = ["AddedCamera", "AuditEntry", "AuditLog", "Catalogue", "Database", "load_identity", "open_database"]
+__all__ = [
+    "AddedCamera",
+    "AuditEntry",
+    "AuditLog",
+    "Catalogue",
+    "Database",
+    "EventStore",
+    "load_identity",
+    "open_database",
+]

@@ -15,8 +15,6 @@ from gateway.db.writer import DamagedError, Writer
 _KEY = "gateway.catalogue"
 """A setting: the id of the catalogue that belongs to this database, and its fault."""
 
-_ASIDE = ".damaged"
-
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +58,7 @@ def _open(url: URL, name: str, id: str, fault: str) -> tuple[Connection, str, st
             return connection, _identify(connection), fault or (f"the catalogue {name!r} is lost" if id else "")
         connection.close()
         fault = fault or f"the catalogue {name!r} belongs to another database"
-    _put_aside(Path(name))
+    opening.put_aside(Path(name))
     connection, _nothing = _connect(url, name)
     return connection, _identify(connection), fault
 
@@ -76,10 +74,3 @@ def _identify(connection: Connection) -> str:
     with connection.begin():
         connection.execute(insert(CATALOGUE).values(id=identity))
     return identity
-
-
-def _put_aside(path: Path) -> None:
-    """Keep a file that is no use for a look at it, in place of the one before."""
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    path.replace(path.with_name(path.name + _ASIDE))

@@ -12,6 +12,8 @@ from gateway.db.audit import AuditLog
 from gateway.db.brokers import BrokerStore
 from gateway.db.catalogue import Catalogue
 from gateway.db.catalogue_opening import open_catalogue
+from gateway.db.events import EventStore
+from gateway.db.events_opening import open_events
 from gateway.db.opening import connect, locate, make_directory
 from gateway.db.outbox import OutboxStore
 from gateway.db.schema import JOBS, RECEIVERS, RECORDINGS, SETTINGS
@@ -20,6 +22,7 @@ from gateway.db.stores import ChannelStore, HoldStore, ObjectStore, ProfileStore
 from gateway.db.writer import Writer, put
 from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.sdk.clock import Clock
 
 _CHECK = "gateway.key_check"
 """A setting that only the right key can open, so that a wrong one is noticed at once."""
@@ -54,6 +57,10 @@ class Database:
         if self._catalogue is None:
             self._catalogue = open_catalogue(*self._place, self.settings, self.holds)
         return self._catalogue
+
+    def events(self, clock: Clock, max_events: int) -> EventStore:
+        """Open the store of past events; blocks. It is closed by whoever opens it. Raises GatewayError."""
+        return open_events(*self._place, clock, max_events)
 
     def close(self) -> None:
         """Finish every write and close the files; blocks for milliseconds. Closing twice does nothing."""

@@ -7,16 +7,18 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, MetaData, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from gateway.db import catalogue_schema, schema
+from gateway.db import catalogue_schema, events_schema, schema
 from gateway.db.engines import check, make_engine
 from gateway.db.writer import failure
 from gateway.domain.errors import ErrorKind, GatewayError
 
 FILE = "gateway.db"
 CATALOGUE_FILE = "catalogue.db"
+EVENTS_FILE = "events.db"
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MODE = 0o700
+_ASIDE = ".damaged"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
 
 
@@ -42,6 +44,7 @@ CATALOGUE = History(
     # Not the segments: looking through gigabytes takes minutes.
     tuple(table.name for table in catalogue_schema.METADATA.sorted_tables if table is not catalogue_schema.SEGMENTS),
 )
+EVENTS = History("0001", "event_versions", "event_version", events_schema.METADATA, (events_schema.SUBJECTS.name,))
 
 
 def make_directory(directory: Path) -> None:
@@ -77,11 +80,19 @@ def locate(directory: Path, url: str) -> tuple[URL, str]:
 
 def locate_catalogue(url: URL, name: str) -> tuple[URL, str]:
     """Return where the catalogue of a database is: in a file beside it, or in the same database of a server."""
-    if url.get_backend_name() != "sqlite":
-        return url, name
-    path = Path(name)
-    beside = path.with_name(CATALOGUE_FILE if path.name == FILE else f"{path.stem}-{CATALOGUE_FILE}")
-    return url.set(database=str(beside)), str(beside)
+    return _beside(url, name, CATALOGUE_FILE)
+
+
+def locate_events(url: URL, name: str) -> tuple[URL, str]:
+    """Return where the past events of a database are: in a file beside it, or in the same database of a server."""
+    return _beside(url, name, EVENTS_FILE)
+
+
+def put_aside(path: Path) -> None:
+    """Keep a file that is no use for a look at it, in place of the one before."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.replace(path.with_name(path.name + _ASIDE))
 
 
 def connect(url: URL, name: str, history: History = MAIN) -> Connection:
@@ -105,6 +116,14 @@ def connect(url: URL, name: str, history: History = MAIN) -> Connection:
 def connect_reader(url: URL, name: str) -> Connection:
     """Return one more connection, which can't write and waits for no writer. Raises GatewayError."""
     return _open(url, name, readonly=True)
+
+
+def _beside(url: URL, name: str, file: str) -> tuple[URL, str]:
+    if url.get_backend_name() != "sqlite":
+        return url, name
+    path = Path(name)
+    beside = path.with_name(file if path.name == FILE else f"{path.stem}-{file}")
+    return url.set(database=str(beside)), str(beside)
 
 
 def _open(url: URL, name: str, *, readonly: bool) -> Connection:

@@ -45,15 +45,21 @@ class EventMessages:
             if items:
                 content[name] = {"SimpleItem": _simple(items)}
         if event.elements:
-            content.setdefault("Data", {})["ElementItem"] = self._elements(event)
+            content.setdefault("Data", {})["ElementItem"] = self.elements(event)
         return self._codec.written(_MESSAGE, content)
 
-    def _elements(self, event: Event) -> list[dict[str, Any]]:
-        types = self._types.get(event.topic)
-        if types is None:
-            declared = {topic.topic: dict(topic.elements) for topic in self._topics()}
-            types = self._types[event.topic] = declared[event.topic]
-        return [{"Name": name, "_any": [self._codec.typed(types[name], content)]} for name, content in event.elements]
+    def elements(self, event: Event) -> list[dict[str, Any]]:
+        """Return the ElementItems of an event. Of a stored one those are left out that are not declared any more."""
+        if not event.elements:
+            return []
+        if event.topic not in self._types:
+            self._types = {topic.topic: dict(topic.elements) for topic in self._topics()}
+        types = self._types.get(event.topic, {})
+        return [
+            {"Name": name, "_any": [self._codec.typed(types[name], content)]}
+            for name, content in event.elements
+            if name in types
+        ]
 
 
 def event_time(event: Event) -> datetime:

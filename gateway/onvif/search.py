@@ -1,10 +1,10 @@
 """The RecordingSearch service: which recordings there are, what they hold, and what happened in them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from gateway.domain.event import Event
+from gateway.domain.event import Event, TopicDescription
 from gateway.domain.media import StreamDescription
 from gateway.domain.recording import Recording, Segment, Span
 from gateway.onvif import search_schema as schema
@@ -12,12 +12,13 @@ from gateway.onvif.capabilities import SEARCH
 from gateway.onvif.codec import Codec
 from gateway.onvif.context import Context
 from gateway.onvif.contract import Contract
+from gateway.onvif.events_message import EventMessages
 from gateway.onvif.recording_faults import faulting
 from gateway.onvif.recording_schema import Plain, moment, nanoseconds
 from gateway.onvif.search_filters import event_filter, filtered
 from gateway.sdk.clock import Clock
 from gateway.services.archive import LATEST_NS
-from gateway.services.history import NoEvents, StoredEvents, find_events
+from gateway.services.history import find_events
 from gateway.services.recordings import Recordings
 from gateway.services.recordings_errors import Reason, RecordingError
 from gateway.services.searches import Searches, SearchKind, Step
@@ -30,6 +31,7 @@ from gateway.services.searches_scope import (
     included,
     information,
 )
+from gateway.services.stored_events import NoEvents, RecordingEvents, StoredEvents
 
 Describe = Callable[[Segment], Awaitable[StreamDescription | None]]
 """Reads what a segment's tracks are; None while that is not possible."""
@@ -52,9 +54,14 @@ class SearchService:
         describe: Describe,
         *,
         stored: StoredEvents | None = None,
+        names: Callable[[Recording], Collection[str]] = lambda recording: (recording.token, recording.source.source_id),
+        topics: Callable[[], tuple[TopicDescription, ...]] = tuple,
         by_run: bool = False,
     ) -> None:
-        """With `by_run`, FindRecordings answers one RecordingInformation for each gap-free stretch of a recording."""
+        """With `by_run`, FindRecordings answers one RecordingInformation for each gap-free stretch of a recording.
+
+        `names` are what stored events call a recording by; `topics` describe them.
+        """
         self._recordings = recordings
         self._archive = archive
         self._searches = searches
@@ -63,6 +70,8 @@ class SearchService:
         self._clock = clock
         self._describe = describe
         self._stored = stored or NoEvents()
+        self._names = names
+        self._messages = EventMessages(codec, topics)
         self._by_run = by_run
 
     def capabilities(self) -> Plain:
@@ -109,24 +118,26 @@ class SearchService:
     async def FindEvents(self, request: Plain, context: Context) -> Plain:
         """Begin a search for events of recordings."""
         found, _ = self._scope(request["Scope"])
-        passes = event_filter(request["SearchFilter"].get("_any", ()), self._prefixes)
+        wanted = event_filter(request["SearchFilter"].get("_any", ()), self._prefixes)
         start_ns = nanoseconds(request["StartPoint"])
         end_ns = nanoseconds(request["EndPoint"]) if "EndPoint" in request else LATEST_NS
+        recordings = [each.recording for each in found]
         steps = find_events(
-            [each.recording for each in found],
+            recordings,
             self._archive,
-            self._stored,
+            RecordingEvents.of(self._stored, recordings, self._names, wanted.takes),
             start_ns,
             end_ns,
             start_states=request["IncludeStartState"],
+            takes=wanted.takes,
         )
-        return self._begin(SearchKind.EVENTS, request, context, _passing(steps, passes), start_ns)
+        return self._begin(SearchKind.EVENTS, request, context, _passing(steps, wanted.passes), start_ns)
 
     @faulting
     async def GetEventSearchResults(self, request: Plain, context: Context) -> Plain:
         """Return events that were found since the last time."""
         state, found = await self._results(SearchKind.EVENTS, request, context)
-        listed = [schema.event_result(each, self._codec) for each in found]
+        listed = [schema.event_result(each, self._codec, self._messages.elements(each.event)) for each in found]
         return {"ResultList": {"SearchState": state, "Result": listed}}
 
     @faulting

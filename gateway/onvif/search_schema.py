@@ -1,6 +1,6 @@
 """What searches find as the plain values of ONVIF's types (`tt:RecordingInformation`, `tt:FindEventResult` …)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gateway.domain.event import Event, Items
@@ -9,8 +9,8 @@ from gateway.domain.recording import RecordingTrack, Span
 from gateway.onvif.codec import Codec
 from gateway.onvif.events_topics import CONCRETE_SET
 from gateway.onvif.recording_schema import TRACK_TYPES, Plain, moment, source_information
-from gateway.services.history import FoundEvent
 from gateway.services.searches_scope import Information
+from gateway.services.stored_events import FoundEvent
 
 _MESSAGE = "{http://www.onvif.org/ver10/schema}Message"
 _AUDIO_ENCODINGS = {"PCMU": "G711", "PCMA": "G711", "MPEG4-GENERIC": "AAC", "MP4A-LATM": "AAC"}
@@ -57,8 +57,8 @@ def media_attributes(found: Information, description: StreamDescription | None, 
     }
 
 
-def event_result(found: FoundEvent, codec: Codec) -> Plain:
-    """Return a `tt:FindEventResult`."""
+def event_result(found: FoundEvent, codec: Codec, elements: Sequence[Plain] = ()) -> Plain:
+    """Return a `tt:FindEventResult`; `elements` are the event's ElementItems."""
     event = found.event
     return {
         "RecordingToken": found.recording,
@@ -66,19 +66,21 @@ def event_result(found: FoundEvent, codec: Codec) -> Plain:
         "Time": moment(event.utc_ns),
         "Event": {
             "Topic": {"_": event.topic, "Dialect": CONCRETE_SET},
-            "Message": {"_any": [codec.written(_MESSAGE, _message(event))]},
+            "Message": {"_any": [codec.written(_MESSAGE, _message(event, elements))]},
         },
         "StartStateEvent": found.start_state,
     }
 
 
-def _message(event: Event) -> Plain:
+def _message(event: Event, elements: Sequence[Plain]) -> Plain:
     message: Plain = {"UtcTime": moment(event.utc_ns)}
     if event.operation is not None:
         message["PropertyOperation"] = str(event.operation)
     for name, items in (("Source", event.source), ("Key", event.key), ("Data", event.data)):
         if items:
             message[name] = {"SimpleItem": _items(items)}
+    if elements:
+        message.setdefault("Data", {})["ElementItem"] = elements
     return message
 
 

@@ -5,10 +5,10 @@ Properties are kept with their present value, so that a change is told once and 
 
 import logging
 from collections import deque
-from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.domain.event import Event, Items, PropertyKey, PropertyOperation, TopicDescription
+from gateway.domain.event_history import EventPage, Place
 from gateway.sdk.clock import Clock
 
 MAX_PROPERTIES = 20_000
@@ -124,8 +124,11 @@ class EventHistory(Protocol):
         """Return the time of the oldest event, None when there is none."""
         ...
 
-    async def events(self, utc_ns: int, *, reverse: bool, limit: int) -> Sequence[Event]:
-        """Return events from a time on in order of time, or from it back with the latest first, at most so many."""
+    async def events(self, place: Place, *, reverse: bool, limit: int) -> EventPage:
+        """Return events from a place on in order of time, or from it back with the latest first, at most so many.
+
+        Raises GatewayError when they can't be read.
+        """
         ...
 
 
@@ -135,17 +138,23 @@ class RecentEvents:
     persistent = False
 
     def __init__(self, size: int = HISTORY) -> None:
-        self._events: deque[Event] = deque(maxlen=size)
+        self._events: deque[tuple[int, Event]] = deque(maxlen=size)
+        self._last = 0
 
     def deliver(self, event: Event) -> None:
         """Keep an event in place of the oldest."""
-        self._events.append(event)
+        self._last += 1
+        self._events.append((self._last, event))
 
     def begin_ns(self) -> int | None:
         """Return the time of the oldest event, None when there is none."""
-        return min((event.utc_ns for event in self._events), default=None)
+        return min((event.utc_ns for _, event in self._events), default=None)
 
-    async def events(self, utc_ns: int, *, reverse: bool, limit: int) -> Sequence[Event]:
-        """Return events from a time on in order of time, or from it back with the latest first, at most so many."""
-        found = [event for event in self._events if (event.utc_ns <= utc_ns if reverse else event.utc_ns >= utc_ns)]
-        return sorted(found, key=lambda event: event.utc_ns, reverse=reverse)[:limit]
+    async def events(self, place: Place, *, reverse: bool, limit: int) -> EventPage:
+        """Return events from a place on in order of time, or from it back with the latest first, at most so many."""
+        places = (((event.utc_ns, number), event) for number, event in self._events)
+        found = [each for each in places if (each[0] < place if reverse else each[0] > place)]
+        found.sort(key=lambda each: each[0], reverse=reverse)
+        taken = found[:limit]
+        rest = taken[-1][0] if len(found) > limit else None
+        return EventPage(tuple((0, event) for _, event in taken), rest)

@@ -4,15 +4,17 @@ Times are whole seconds, as clients see them: data begins in the second of its f
 its last one, but never begins before the stretch ahead of it has ended. So the states of a property alternate exactly.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from gateway.domain.event import Event, PropertyOperation, value_text
+from gateway.domain.event_history import Place, place_at
 from gateway.domain.recording import Recording, Span
 from gateway.services.archive import LATEST_NS
 from gateway.services.searches import Step
 from gateway.services.searches_scope import Archive, shown
+from gateway.services.stored_events import FoundEvent, RecordingEvents
 
 RECORDING_STATE = "tns1:RecordingHistory/Recording/State"
 TRACK_STATE = "tns1:RecordingHistory/Track/State"
@@ -27,34 +29,6 @@ _FEW, _MANY = 500, 2000
 
 _AROUND_NS = 2_000_000_000
 """What is looked at beyond a window, to see what a stretch in its first or last second joins."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundEvent:
-    """An event of a recording."""
-
-    recording: str
-    track: str
-    """Empty where it belongs to no track."""
-    event: Event
-    start_state: bool = False
-    """A virtual event: the state at an end of the search."""
-
-
-class StoredEvents(Protocol):
-    """Where other events of a recording are looked up."""
-
-    async def events(self, recording: str, window: Span) -> Sequence[Event]:
-        """Return the events of a recording in a window, in order of time."""
-        ...
-
-
-class NoEvents:
-    """StoredEvents of nothing."""
-
-    async def events(self, _recording: str, _window: Span) -> Sequence[Event]:
-        """Return no events."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +68,93 @@ class Timeline:
 async def find_events(
     recordings: Sequence[Recording],
     archive: Archive,
-    stored: StoredEvents,
+    stored: RecordingEvents,
     start_ns: int,
     end_ns: int,
     *,
     start_states: bool,
+    takes: Callable[[str], bool] = lambda _: True,
 ) -> AsyncIterator[Step]:
     """Yield all events from one time to another in order, backwards where the end is the earlier one; both included.
 
     With `start_states` the state of each property at the start comes first; backwards, that at the end comes last.
+    Topics that `takes` refuses need not be looked up.
     """
     backward = end_ns < start_ns
+    looked_at = Looked(recordings if takes(RECORDING_STATE) or takes(TRACK_STATE) else (), archive, takes(TRACK_STATE))
     if start_states:
-        for recording in recordings:
-            yield await _states(archive, recording, start_ns)
-    rest, length = _searched(recordings, archive, min(start_ns, end_ns), max(start_ns, end_ns)), FIRST_WINDOW_NS
+        yield await _states(looked_at, stored, start_ns)
+    rest = _searched(recordings, archive, stored.extent(), min(start_ns, end_ns), max(start_ns, end_ns))
+    length = FIRST_WINDOW_NS
     while rest.start_ns < rest.end_ns:
         window, rest = _split(rest, length, backward=backward)
-        found: list[FoundEvent] = []
-        for recording in recordings:
-            for timeline in await timelines(archive, recording, window):
-                found += timeline.events(window)
-            found += [FoundEvent(recording.token, "", each) for each in await stored.events(recording.token, window)]
-        found.sort(key=lambda each: each.event.utc_ns)
-        yield Step(tuple(reversed(found) if backward else found), window.start_ns if backward else window.end_ns)
+        found = await looked_at.events(window)
         length = _next_length(length, len(found))
+        async for step in _merged(found[::-1] if backward else found, stored, window, backward=backward):
+            yield step
     if backward and start_states:
-        for recording in recordings:
-            yield await _states(archive, recording, end_ns)
+        yield await _states(looked_at, stored, end_ns)
     if end_ns < LATEST_NS:
         yield Step((), end_ns)
 
 
-async def timelines(archive: Archive, recording: Recording, window: Span) -> list[Timeline]:
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Recordings whose history is looked at, their tracks' too where that is asked for."""
+
+    recordings: Sequence[Recording]
+    archive: Archive
+    tracks: bool
+
+    async def events(self, window: Span) -> list[FoundEvent]:
+        """Return what began and ended in a window, in order."""
+        found = [
+            event
+            for each in self.recordings
+            for line in await self._lines(each, window)
+            for event in line.events(window)
+        ]
+        return sorted(found, key=_time)
+
+    async def states(self, time_ns: int) -> list[FoundEvent]:
+        """Return the states at a time; a track without any data has none."""
+        at = Span(time_ns, time_ns + 1)
+        return [line.state(time_ns) for each in self.recordings for line in await self._lines(each, at)]
+
+    async def _lines(self, recording: Recording, window: Span) -> list[Timeline]:
+        return await timelines(self.archive, recording, window, tracks=self.tracks)
+
+
+async def _merged(
+    history: Sequence[FoundEvent], stored: RecordingEvents, window: Span, *, backward: bool
+) -> AsyncIterator[Step]:
+    """Yield a window's history, in the order of the search, with what is stored between: a page at a time.
+
+    At the same time the history comes first; backwards, last.
+    """
+    first_ns, last_ns = (window.end_ns - 1, window.start_ns) if backward else (window.start_ns, window.end_ns - 1)
+    place: Place | None = place_at(first_ns, reverse=backward)
+    taken = 0
+    while place is not None:
+        others, place = await stored.page(place, last_ns, reverse=backward)
+        end = len(history) if place is None else taken + _before(history[taken:], place[0], backward=backward)
+        part, taken = history[taken:end], end
+        results = sorted([*others, *part], key=_time, reverse=True) if backward else sorted([*part, *others], key=_time)
+        yield Step(tuple(results), last_ns if place is None else place[0])
+
+
+def _before(history: Sequence[FoundEvent], time_ns: int, *, backward: bool) -> int:
+    """Return how many events come before what follows a time in the order of the search."""
+    if backward:
+        return bisect_left(history, -time_ns, key=lambda each: -each.event.utc_ns)
+    return bisect_right(history, time_ns, key=_time)
+
+
+def _time(found: FoundEvent) -> int:
+    return found.event.utc_ns
+
+
+async def timelines(archive: Archive, recording: Recording, window: Span, *, tracks: bool = True) -> list[Timeline]:
     """Return the timelines of a recording and of its tracks with data, true within a window.
 
     Which tracks a stretch has is looked up at the window's ends and, where these differ, halfway between: a track that
@@ -140,9 +168,10 @@ async def timelines(archive: Archive, recording: Recording, window: Span) -> lis
     runs = await archive.runs(token, around)
     found = [Timeline(token, "", _shown(runs, growing))]
     held = {each.token for each in extent.tracks} if extent is not None else set()
-    tracks = [track.token for track in recording.tracks if track.token in held]
-    pieces = [(around, frozenset(tracks))] if len(tracks) < 2 else await _pieces(archive, token, around)  # noqa: PLR2004
-    for track in tracks:
+    shown_tracks = [track.token for track in recording.tracks if track.token in held] if tracks else []
+    alone = len(shown_tracks) < 2  # noqa: PLR2004
+    pieces = [(around, frozenset(shown_tracks))] if alone else await _pieces(archive, token, around)
+    for track in shown_tracks:
         spans = [span for run in runs for span in _with_track(run, pieces, track)]
         found.append(Timeline(token, track, _shown(spans, growing)))
     return found
@@ -198,9 +227,11 @@ def _shown(spans: Iterable[Span], growing: int) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def _searched(recordings: Sequence[Recording], archive: Archive, low: int, high: int) -> Span:
-    """Return what there is to search of a time, both ends included: no more than there is data."""
+def _searched(recordings: Sequence[Recording], archive: Archive, stored: Span | None, low: int, high: int) -> Span:
+    """Return what there is to search of a time, both ends included: no more than there is data and events."""
     spans = [shown(extent.span) for each in recordings if (extent := archive.extent(each.token)) is not None]
+    if stored is not None:
+        spans.append(stored)
     if not spans:
         return Span(low, low)
     return Span(max(low, min(span.start_ns for span in spans)), min(high, max(span.end_ns for span in spans)) + 1)
@@ -221,7 +252,6 @@ def _next_length(length: int, found: int) -> int:
     return max(length // 2, _SHORTEST_NS) if found > _MANY else length
 
 
-async def _states(archive: Archive, recording: Recording, time_ns: int) -> Step:
-    """Return the states of a recording at a time; a track without any data has none."""
-    found = await timelines(archive, recording, Span(time_ns, time_ns + 1))
-    return Step(tuple(timeline.state(time_ns) for timeline in found), time_ns)
+async def _states(looked_at: Looked, stored: RecordingEvents, time_ns: int) -> Step:
+    """Return the states of all properties at a time."""
+    return Step((*await looked_at.states(time_ns), *await stored.states(time_ns)), time_ns)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event, PropertyOperation
+from gateway.domain.event_history import Place, place_at
 from gateway.sdk.clock import Clock
 from gateway.services.eventbus import EventBus, EventHistory, RecentEvents
 
@@ -26,6 +27,9 @@ BUFFER_BEGIN = "tns1:EventBuffer/Begin"
 PACE_SECONDS, PACE_EACH = 0.05, 0.005
 """Between two answers to one client, at least, and for each client that there is, unless there is a full answer: a
 flood of events is told in batches, and takes no more than 200 answers a second. A single event is told at once."""
+
+PAGE = 1000
+"""Past events that are read at once."""
 
 _NS, _MS = 1_000_000_000, 1_000_000
 _STATES = (PropertyOperation.INITIALIZED, PropertyOperation.DELETED)
@@ -71,13 +75,17 @@ class Subscription:
         self.ended = False
         self.backwards = False
         """Whether it reads the past in reverse, and takes no new events."""
+        self.past: Place | None = None
+        """Up to where it has read the past, while it does: what is new comes from there too."""
         self._changed_only = changed_only
         self._capacity = limits.queue
         self._waiters: list[asyncio.Future[None]] = []
 
     def offer(self, event: Event) -> None:
         """Queue an event if it is wanted."""
-        if self.backwards or not self.wants(event) or (self._changed_only and event.operation in _STATES):
+        if self.backwards or not self.passes(event):
+            return
+        if self.past is not None and event.utc_ns > self.past[0]:
             return
         if len(self.queue) >= self._capacity:
             self.queue.popleft()
@@ -86,6 +94,10 @@ class Subscription:
                 _log.warning("subscription %s of %s is full: its oldest events are dropped", self.id, self.account)
         self.queue.append(event)
         self._wake()
+
+    def passes(self, event: Event) -> bool:
+        """Tell whether an event is wanted."""
+        return self.wants(event) and not (self._changed_only and event.operation in _STATES)
 
     def take(self, limit: int) -> list[Event]:
         """Return the events that have waited longest, and forget them."""
@@ -194,6 +206,8 @@ class Subscriptions:
             raise GatewayError(ErrorKind.CONFLICT, f"subscription {subscription.id!r} can't be pulled: {reason}")
         subscription.busy = True
         try:
+            while not subscription.queue and subscription.past is not None:
+                await self._read_on(subscription, subscription.past)
             if len(subscription.queue) < limit and seconds > 0:
                 await self._first(subscription, seconds)
         finally:
@@ -216,18 +230,33 @@ class Subscriptions:
         """
         subscription.queue.clear()
         subscription.backwards = reverse
-        found = await self.history.events(utc_ns, reverse=reverse, limit=self.limits.queue)
         begin_ns = self.history.begin_ns()
-        past = [event for event in found if subscription.wants(event)]
-        begin = Event(BUFFER_BEGIN, utc_ns=self._clock.utc_ns() if begin_ns is None else begin_ns)
-        if subscription.wants(begin):
-            if reverse and len(found) < self.limits.queue:
-                past.append(begin)
-            elif not reverse and (begin_ns is None or utc_ns < begin_ns):
-                past.insert(0, begin)
+        await self._read_on(subscription, place_at(utc_ns, reverse=reverse))
+        if not reverse and (begin_ns is None or utc_ns < begin_ns):
+            begin = self._begin(begin_ns)
+            if subscription.wants(begin):
+                subscription.queue.appendleft(begin)
+
+    async def _read_on(self, subscription: Subscription, place: Place) -> None:
+        """Fill the empty queue with the next page of the past, and what is told meanwhile and no later page has."""
+        subscription.past = None
+        try:
+            page = await self.history.events(place, reverse=subscription.backwards, limit=PAGE)
+        except BaseException:
+            subscription.past = place
+            raise
+        subscription.past = page.rest
+        past = [event for _, event in page.found if subscription.passes(event)]
         new = [event for event in subscription.queue if event not in past]
+        if page.rest is not None:
+            new = [event for event in new if event.utc_ns <= page.rest[0]]
+        elif subscription.backwards and subscription.wants(begin := self._begin(self.history.begin_ns())):
+            past.append(begin)
         subscription.queue.clear()
         subscription.queue.extend([*past, *new])
+
+    def _begin(self, begin_ns: int | None) -> Event:
+        return Event(BUFFER_BEGIN, utc_ns=self._clock.utc_ns() if begin_ns is None else begin_ns)
 
     async def _first(self, subscription: Subscription, seconds: float) -> None:
         """Wait for an event, but not longer than some seconds; then for the client's turn."""

@@ -10,9 +10,10 @@ from gateway.db import Database, open_database
 from gateway.domain.media import MediaKind
 from gateway.domain.recording import JobMode, RecordingSource, Trigger
 from gateway.services.archive import LATEST_NS, Archive
-from gateway.services.history import NoEvents, find_events
+from gateway.services.history import find_events
 from gateway.services.receivers import Receiver, ReceiverMode, ReceiverTransport
 from gateway.services.recordings_store import Table
+from gateway.services.stored_events import NoEvents, RecordingEvents
 
 SOURCE = RecordingSource("urn:client:7", "Client", "yard", "made by a client", "rtsp://192.0.2.9/1")
 
@@ -58,7 +59,7 @@ async def test_the_history_of_the_catalogue(database: Database) -> None:
     ):
         archive.closed(each)
     recordings = [recording("yard")]
-    forward = find_events(recordings, archive, NoEvents(), 0, LATEST_NS, start_states=False)
+    forward = find_events(recordings, archive, RecordingEvents(NoEvents(), {}), 0, LATEST_NS, start_states=False)
     told = [(each.track, each.event.data[0][1]) async for step in forward for each in step.results]
     assert [value for track, value in told if not track] == ["true", "false", "true", "false"]
     assert [value for track, value in told if track == "AUDIO001"] == ["true", "false"]

@@ -234,7 +234,9 @@ async def test_audit(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 class TestSchema:
-    @pytest.mark.parametrize("history", [opening.MAIN, opening.CATALOGUE], ids=["main", "catalogue"])
+    @pytest.mark.parametrize(
+        "history", [opening.MAIN, opening.CATALOGUE, opening.EVENTS], ids=["main", "catalogue", "events"]
+    )
     def test_migrations_make_the_tables_that_the_code_knows(
         self, tmp_path: Path, url: str, history: opening.History
     ) -> None:
@@ -247,7 +249,9 @@ class TestSchema:
             assert compare_metadata(MigrationContext.configure(connection, opts=options), history.metadata) == []
         connection.close()
 
-    @pytest.mark.parametrize("history", [opening.MAIN, opening.CATALOGUE], ids=["main", "catalogue"])
+    @pytest.mark.parametrize(
+        "history", [opening.MAIN, opening.CATALOGUE, opening.EVENTS], ids=["main", "catalogue", "events"]
+    )
     def test_head_is_the_newest_migration(self, history: opening.History) -> None:
         names = sorted((Path(opening.__file__).parent / "migrations" / history.folder).glob("[vc]*.py"))
         assert names[-1].name[1:].startswith(f"{history.head}_")

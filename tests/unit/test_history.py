@@ -1,16 +1,21 @@
 """The history of recordings: states that alternate, the same in both directions."""
 
+from collections.abc import Collection
 from itertools import groupby
 
 import pytest
 from recording_samples import SECOND, START, Site, segment
 
-from gateway.domain.event import Event, PropertyOperation
+from gateway.domain.event import Event, PropertyKey, PropertyOperation
+from gateway.domain.event_history import EventPage, Place
 from gateway.domain.recording import Span
 from gateway.services.archive import LATEST_NS
-from gateway.services.history import FIRST_WINDOW_NS, RECORDING_STATE, FoundEvent, NoEvents, StoredEvents, find_events
+from gateway.services.history import FIRST_WINDOW_NS, RECORDING_STATE, find_events
+from gateway.services.stored_events import FoundEvent, NoEvents, RecordingEvents, StoredEvents
 
 VIDEO = ("VIDEO001",)
+MOTION = "tns1:VideoSource/MotionAlarm"
+NOTHING = RecordingEvents(NoEvents(), {})
 DAY = 86_400
 
 
@@ -21,7 +26,10 @@ async def search(
     recordings = site.recordings.all()
     start_ns = START + round(start * SECOND)
     end_ns = LATEST_NS if end is None else START + round(end * SECOND)
-    steps = find_events(recordings, site.archive, stored or NoEvents(), start_ns, end_ns, start_states=states)
+    others = RecordingEvents.of(
+        stored or NoEvents(), recordings, lambda each: (each.token, each.source.source_id), lambda _: True
+    )
+    steps = find_events(recordings, site.archive, others, start_ns, end_ns, start_states=states)
     return [event async for step in steps for event in step.results]
 
 
@@ -108,14 +116,14 @@ async def test_long_times_are_searched_in_windows(site: Site) -> None:
     forward = await search(site, 0, 50 * DAY)
     assert len(told(forward)) == 20
     assert (await search(site, 50 * DAY, 0)) == forward[::-1]
-    steps = find_events(site.recordings.all(), site.archive, NoEvents(), 0, LATEST_NS, start_states=False)
+    steps = find_events(site.recordings.all(), site.archive, NOTHING, 0, LATEST_NS, start_states=False)
     assert len([step async for step in steps]) == 6, "of 1, 2, 4, 8, 16 and the rest of the days"
 
 
 async def test_steps_get_shorter_where_there_is_much(site: Site) -> None:
     busy = range(7 * DAY, 23 * DAY, 1200)
     site.record(*(segment("Recording_yard", at, at + 60, tracks=["VIDEO001"]) for at in (0, *busy)))
-    steps = find_events(site.recordings.all(), site.archive, NoEvents(), 0, LATEST_NS, start_states=False)
+    steps = find_events(site.recordings.all(), site.archive, NOTHING, 0, LATEST_NS, start_states=False)
     sizes = [len(step.results) async for step in steps]
     assert sizes == [4, 0, 0, 8 * 72 * 4, 4 * 72 * 4, 4 * 72 * 4]
 
@@ -132,14 +140,133 @@ async def test_a_track_that_changes_at_the_edge_of_a_window_is_told_once(site: S
     assert told(found, track="VIDEO001") == [(0, "true"), (week + 120, "false")]
 
 
-async def test_other_events_come_from_the_index_in_order(site: Site) -> None:
+class Index:
+    """Events of subjects 1, 2 … in the order of their times, two to a page."""
+
+    def __init__(self, *events: Event) -> None:
+        self.keys = list(dict.fromkeys(event.property_key for event in events))
+        self.rows = [(self.keys.index(event.property_key) + 1, event) for event in events]
+
+    def extent(self) -> Span | None:
+        return Span(self.rows[0][1].utc_ns, self.rows[-1][1].utc_ns)
+
+    def subjects(self, names: Collection[str]) -> dict[int, PropertyKey]:
+        return {number: key for number, key in enumerate(self.keys, 1) if {value for _, value in key[1]} & set(names)}
+
+    async def page(self, wanted: Collection[int], place: Place, end_ns: int, *, reverse: bool, limit: int) -> EventPage:
+        assert limit > 0
+        rows = [((event.utc_ns, at), number, event) for at, (number, event) in enumerate(self.rows) if number in wanted]
+        if reverse:
+            found = [row for row in reversed(rows) if row[0] < place and row[0][0] >= end_ns]
+        else:
+            found = [row for row in rows if row[0] > place and row[0][0] <= end_ns]
+        rest = found[1][0] if len(found) > 2 else None
+        return EventPage(tuple((number, event) for _, number, event in found[:2]), rest)
+
+    async def states(self, wanted: Collection[int], time_ns: int) -> list[tuple[int, Event]]:
+        last = {number: event for number, event in self.rows if number in wanted and event.utc_ns <= time_ns}
+        return list(last.items())
+
+
+def motion(at: float, state: str, source: str = "yard", operation: PropertyOperation | None = None) -> Event:
+    return Event(
+        MOTION,
+        (("Source", f"VideoSource_{source}"),),
+        (("State", state),),
+        utc_ns=START + round(at * SECOND),
+        operation=operation or PropertyOperation.CHANGED,
+    )
+
+
+def listed(found: list[FoundEvent], *topics: str) -> list[tuple[float, str, str]]:
+    """Return time, recording and value, in parentheses of a virtual event; of the recordings' and motion's states."""
+    topics = topics or (RECORDING_STATE, MOTION)
+    return [
+        ((each.event.utc_ns - START) / SECOND, each.recording, f"({value})" if each.start_state else value)
+        for each in found
+        for _, value in each.event.data
+        if not each.track and each.event.topic in topics
+    ]
+
+
+async def test_stored_events_stand_in_order_among_the_history(site: Site) -> None:
     with_gap(site)
+    index = Index(
+        motion(-50, "no"),
+        motion(0, "same time"),
+        motion(5, "other", "door"),
+        motion(120, "a"),
+        motion(120, "b"),
+        motion(121, "c"),
+        motion(9000, "unrecorded"),
+        motion(9001, "elsewhere", "attic"),
+    )
+    forward = await search(site, 0, None, stored=index)
+    yard, sub, door = "Recording_yard", "Recording_yard_sub", "Recording_door"
+    assert listed(forward) == [
+        (0, yard, "true"),
+        *((0, name, "same time") for name in (yard, sub)),
+        (5, door, "other"),
+        (120, yard, "false"),
+        *((120, name, "a") for name in (yard, sub)),
+        *((120, name, "b") for name in (yard, sub)),
+        *((121, name, "c") for name in (yard, sub)),
+        (300, yard, "true"),
+        (400, yard, "false"),
+        *((9000, name, "unrecorded") for name in (yard, sub)),
+    ]
+    assert await search(site, 20_000, 0, stored=index) == forward[::-1]
 
-    class Index:
-        async def events(self, recording: str, window: Span) -> list[Event]:
-            assert window.start_ns >= START
-            motion = Event("tns1:VideoSource/MotionAlarm", data=(("State", "true"),), utc_ns=START + 70 * SECOND)
-            return [motion] if recording == "Recording_yard" else []
 
-    values = told(await search(site, 0, 200, stored=Index()))
-    assert values == [(0, "true"), (70, "true"), (120, "false")]
+async def test_stored_properties_have_a_state_at_the_start_unless_they_were_deleted(site: Site) -> None:
+    with_gap(site)
+    deleted = Event("tns1:Other", (("Source", "VideoSource_yard"),), (("On", "true"),), utc_ns=START + 25 * SECOND)
+    index = Index(
+        motion(10, "true"),
+        motion(20, "false"),
+        deleted.told(PropertyOperation.DELETED, deleted.utc_ns),
+        Event("tns1:Message", (("Source", "VideoSource_yard"),), (("Text", "hello"),), utc_ns=START + 26 * SECOND),
+        motion(40, "true"),
+    )
+    yard, sub = "Recording_yard", "Recording_yard_sub"
+    found = await search(site, 30, 50, states=True, stored=index)
+    assert listed(found, MOTION) == [
+        *((30, name, "(false)") for name in (yard, sub)),
+        *((40, name, "true") for name in (yard, sub)),
+    ]
+    assert {each.event.operation for each in found if each.start_state} == {PropertyOperation.INITIALIZED}
+    assert [each for each in found if each.event.topic in ("tns1:Other", "tns1:Message")] == []
+    backward = await search(site, 50, 30, states=True, stored=index)
+    assert listed(backward, MOTION) == [
+        *((50, name, "(true)") for name in (yard, sub)),
+        *((40, name, "true") for name in (sub, yard)),
+        *((30, name, "(false)") for name in (yard, sub)),
+    ]
+
+
+async def test_the_history_as_it_was_told_is_not_found_again(site: Site) -> None:
+    with_gap(site)
+    told_live = Event(
+        RECORDING_STATE, (("RecordingToken", "Recording_yard"),), (("IsRecording", "true"),), utc_ns=START
+    )
+    created = Event(
+        "tns1:RecordingConfig/CreateTrack", (("RecordingToken", "Recording_yard"), ("TrackToken", "T")), utc_ns=START
+    )
+    found = await search(site, -10, 50, stored=Index(told_live, created))
+    assert [(each.event.topic, each.track) for each in found if each.track in ("", "T")] == [
+        (RECORDING_STATE, ""),
+        (created.topic, "T"),
+    ]
+
+
+async def test_topics_that_nobody_wants_are_not_looked_up(site: Site) -> None:
+    with_gap(site)
+    asked = site.catalogue.asked
+    wanted = RecordingEvents.of(
+        Index(motion(1, "true")), site.recordings.all(), lambda _: ("VideoSource_yard",), lambda topic: topic == "x"
+    )
+    steps = find_events(
+        site.recordings.all(), site.archive, wanted, 0, LATEST_NS, start_states=True, takes=lambda topic: topic == "x"
+    )
+    assert [result async for step in steps for result in step.results] == []
+    assert site.catalogue.asked == asked

@@ -1,0 +1,1 @@
+"""The migrations of past events, one module each, in order."""
