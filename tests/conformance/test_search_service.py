@@ -1,8 +1,9 @@
 """Recording search and replay: every operation with good input, unknown tokens and edge cases; every answer valid."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,11 @@ from onvif_calls import CODEC, CONTRACT, Caller
 from recording_samples import SECOND, START, Site, segment
 from soap_kit import MemorySettings
 
+from gateway.db import EventStore, open_database
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event, PropertyOperation
 from gateway.onvif.faults import SoapFault
+from gateway.onvif.recording_events import RECORDING_TOPICS
 from gateway.onvif.replay import ReplayService
 from gateway.onvif.search import SearchService
 from gateway.services.searches import Searches
@@ -24,6 +28,7 @@ BEGIN = datetime.fromtimestamp(START / SECOND, UTC)
 KEEP = "<tse:KeepAliveTime>PT60S</tse:KeepAliveTime>"
 TOKEN = "<tse:SearchToken>{}</tse:SearchToken>"
 FILTER = "<tt:RecordingInformationFilter>{}</tt:RecordingInformationFilter>"
+MOTION, TRACK_CHANGED = "tns1:VideoSource/MotionAlarm", "tns1:RecordingConfig/TrackConfiguration"
 STATE_TOPICS = "tns1:RecordingHistory/Recording/State|tns1:RecordingHistory/Track/State"
 CONCRETE_SET = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
 BOTH_CAMERAS = """<tt:IncludedSources><tt:Token>VideoSource_yard</tt:Token></tt:IncludedSources>
@@ -321,6 +326,42 @@ async def test_event_filters(call: Caller) -> None:
         events_of(0, 1, content="<wsnt:ProducerProperties Dialect='d'>x</wsnt:ProducerProperties>"),
     ):
         assert await refusal(call, "FindEvents", broken) == sender("InvalidFilterFault")
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Iterator[EventStore]:
+    """Return stored events of `yard`: motion, and a message with a structure."""
+    database = open_database(tmp_path, environment={})
+    store = database.events(FakeClock(START), 100)
+    for second, state in ((30, "false"), (70, "true"), (75.25, "false")):
+        event = Event(MOTION, (("Source", "VideoSource_yard"),), (("State", state),))
+        store.deliver(event.told(PropertyOperation.CHANGED, START + round(second * SECOND)))
+    source = (("RecordingToken", "Recording_yard"), ("TrackToken", "VIDEO001"))
+    content = {"TrackType": "Video", "Description": "gone since"}
+    for number, (topic, name) in enumerate(((TRACK_CHANGED, "Configuration"), ("tns1:No/More", "Structure"))):
+        store.deliver(Event(topic, source, elements=((name, content),), utc_ns=START + 80 * SECOND + number))
+    yield store
+    store.close()
+    database.close()
+
+
+async def test_stored_events(site: Site, searches: Searches, validate: Validate, stored: EventStore) -> None:
+    call = Caller(service(site, searches, stored=stored, topics=lambda: RECORDING_TOPICS), validate)
+    motion = [(30, "", "State", "false", False), (70, "", "State", "true", False), (75, "", "State", "false", False)]
+    assert await events(call, events_of(0, 400, MOTION)) == motion
+    assert await events(call, events_of(400, 0, MOTION)) == motion[::-1]
+    dialect = "http://www.onvif.org/ver10/tev/messageContentFilter/ItemFilter"
+    expression = 'boolean(//tt:SimpleItem[@Name="State" and @Value="true"])'
+    content = f'<wsnt:MessageContent Dialect="{dialect}">{expression}</wsnt:MessageContent>'
+    assert await events(call, events_of(0, 400, "", content=content)) == motion[1:2]
+    started = await events(call, events_of(71, 400, MOTION, states=True))
+    assert started == [(71, "", "State", "true", True), motion[2]]
+    token = (await call("FindEvents", events_of(79, 90, "tns1:RecordingConfig//.|tns1:No//.")))["SearchToken"]
+    response = call.element("GetEventSearchResults", await call("GetEventSearchResults", TOKEN.format(token)))
+    results = list(response.iter("{*}Result"))
+    assert [result.findtext("{*}TrackToken") for result in results] == ["VIDEO001", "VIDEO001"]
+    assert [item.get("Name") for item in response.iter("{*}ElementItem")] == ["Configuration"]
+    assert response.findtext(".//{*}ElementItem/{*}TrackConfiguration/{*}Description") == "gone since"
 
 
 async def test_start_states(call: Caller) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from fuzz.engine import CORPUS, Target
+from lxml import etree
 
 from gateway.config import load, settings_for
 from gateway.domain.access import Secret
@@ -24,8 +25,10 @@ from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, Track
 from gateway.onvif.codec import Codec, DecodeError
 from gateway.onvif.contract import load_contract
 from gateway.onvif.events_brokers import BrokerEvents, read_broker
+from gateway.onvif.events_content import parse_content_filter
 from gateway.onvif.events_faults import EventFaults
 from gateway.onvif.events_filter import FilterReader
+from gateway.onvif.events_topics import CONCRETE, CONCRETE_SET, parse_topics
 from gateway.onvif.faults import SoapFault
 from gateway.protocols import discovery, http_auth, sdp, websocket
 from gateway.protocols.discovery_target import Responder
@@ -39,6 +42,7 @@ from gateway.protocols.rtp.depacketize import depacketizer
 from gateway.protocols.rtp.interleaved import InterleavedStream
 from gateway.protocols.rtp.timeline import CameraClock, Timeline
 from gateway.protocols.rtsp import headers, messages, parser, ranges, transport, tunnel, url
+from gateway.protocols.search_filter import parse_search_filter
 from gateway.protocols.soap import envelope, wsse
 from gateway.sdk.driver import CameraDriver, MediaSink
 from gateway.services.eventbus import EventBus
@@ -229,6 +233,47 @@ def event_broker(data: bytes) -> None:
     assert not set("+#\0") & set(sent.topic)
     assert sent.topic.endswith("/onvif-ej/VideoSource/SignalLoss/&abc")
     assert json.loads(sent.payload)["Data"] == {"State": True}
+
+
+INFORMATION = {
+    "RecordingToken": "Recording_yard",
+    "Source": {"SourceId": "VideoSource_yard", "Name": "Yard", "Location": "Basement", "Description": "north"},
+    "Track": [{"TrackToken": name, "TrackType": kind} for name, kind in (("VIDEO001", "Video"), ("AUDIO001", "Audio"))],
+    "RecordingStatus": "Recording",
+    "EarliestRecording": datetime(2026, 1, 31, 12, tzinfo=UTC),
+}
+EVENTS = (
+    Event("tns1:VideoSource/MotionAlarm", (("Source", "VideoSource_yard"),), (("State", "true"),)),
+    Event("tns1:RecordingConfig/JobState", elements=(("Information", {}),)),
+)
+
+
+def recording_filter(data: bytes) -> None:
+    """A RecordingInformationFilter, and what it says of a recording."""
+    parse_search_filter(data.decode("utf-8", "replace")).matches(INFORMATION)
+
+
+def event_content_filter(data: bytes) -> None:
+    """An ItemFilter, and what it says of events: the negation says the opposite."""
+    text = data.decode("utf-8", "replace")
+    content = parse_content_filter(text)
+    for event in EVENTS:
+        passes = content.passes(event)
+        with contextlib.suppress(ValueError):  # it nests deeper by one
+            assert parse_content_filter(f"not({text})").passes(event) is not passes
+
+
+def topic_expression(data: bytes) -> None:
+    """A TopicExpression of either dialect; the first byte says which."""
+    node = etree.Element("TopicExpression", nsmap={"mine": "http://www.onvif.org/ver10/topics"})
+    node.set("Dialect", CONCRETE if data[:1] == b"C" else CONCRETE_SET)
+    text = data[1:].decode("utf-8", "replace")
+    with contextlib.suppress(ValueError):  # XML can't hold it
+        node.text = text
+    takes = parse_topics(node, _codec().prefixes)
+    assert not takes("")
+    for event in EVENTS:
+        takes(event.topic)
 
 
 def digest_server(data: bytes) -> None:
@@ -438,6 +483,28 @@ _BOXES = (
         b'"timings":{}',
     ),
 )
+_FILTER = (
+    *(
+        b"boolean(",
+        b"not(",
+        b"contains(",
+        b"(",
+        b")",
+        b"[",
+        b"]",
+        b"//",
+        b"/",
+        b"@",
+        b"*",
+        b".",
+        b",",
+        b" and ",
+        b" or ",
+    ),
+    *(b"=", b"!=", b"<=", b'"Video"', b"'x'", b"tt:", b"Track", b"TrackType", b"Source", b"SimpleItem", b"ElementItem"),
+    *(b"Name=", b"Value=", b'"State"', b",2026-01-31T12:00:00Z,1,2,3,4", "\u201cAudio\u201d".encode()),
+)
+_TOPICS = (b"tns1:", b"mine:", b"/", b"//.", b"|", b":", b".", b"-", b"VideoSource", b"MotionAlarm", b" ", b"\0")
 
 TARGETS = {
     target.name: target
@@ -467,6 +534,9 @@ TARGETS = {
         Target("session_description", session_description, (GatewayError,), _SDP),
         Target("soap", soap, (envelope.EnvelopeError, DecodeError), _XML),
         Target("event_broker", event_broker, (envelope.EnvelopeError, DecodeError, SoapFault, GatewayError), _BROKER),
+        Target("recording_filter", recording_filter, (ValueError,), _FILTER),
+        Target("event_content_filter", event_content_filter, (ValueError,), _FILTER),
+        Target("topic_expression", topic_expression, (ValueError,), _TOPICS),
         Target("digest_server", digest_server, (), _DIGEST),
         Target("digest_client", digest_client, (), _DIGEST),
         Target("discovery_datagram", discovery_datagram, (discovery.DiscoveryError,), _XML),

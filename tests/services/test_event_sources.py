@@ -36,7 +36,7 @@ async def test_a_lost_camera_is_told_and_its_return() -> None:
     assert bus.properties() == ()
     for state in (ConnectionState.OFFLINE, ConnectionState.OFFLINE, ConnectionState.ONLINE):
         yard.become(state)
-    events = await history.events(0, reverse=False, limit=9)
+    events = [event for _, event in (await history.events((0, 0), reverse=False, limit=9)).found]
     assert {event.source for event in events} == {(("Source", "VideoSource_yard"),)}
     told = [(event.data[0][1], str(event.operation)) for event in events]
     assert told == [("true", "Initialized"), ("false", "Changed")]

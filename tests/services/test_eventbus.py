@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from gateway.domain.event import Event, PropertyOperation, TopicDescription
+from gateway.domain.event_history import EventPage, place_at
 from gateway.services.eventbus import EventBus, RecentEvents
 from gateway.testing.clock import FakeClock
 
@@ -130,6 +131,17 @@ def test_keys_without_end_do_not_fill_the_memory(caplog: pytest.LogCaptureFixtur
     assert reader.told[-1] == ("false", "Changed")
 
 
+async def told(history: RecentEvents, time_ns: int, *, reverse: bool = False, limit: int = 9) -> list[Event]:
+    """Return events from a time on, or back, page by page."""
+    page = EventPage((), place_at(time_ns, reverse=reverse))
+    found: list[Event] = []
+    while page.rest is not None:
+        page = await history.events(page.rest, reverse=reverse, limit=limit)
+        assert len(page.found) <= limit
+        found += [event for _, event in page.found]
+    return found
+
+
 async def test_the_last_events_can_be_read_again_both_ways() -> None:
     clock, history = FakeClock(), RecentEvents(3)
     bus, reader = make_bus(clock)
@@ -140,6 +152,6 @@ async def test_the_last_events_can_be_read_again_both_ways() -> None:
         bus.publish(Event.of(PRESET, {"Source": "a"}, {"PresetToken": "gate"}))
     last = reader.events[2:]
     assert history.begin_ns() == last[0].utc_ns
-    assert await history.events(0, reverse=False, limit=9) == last
-    assert await history.events(last[1].utc_ns, reverse=False, limit=1) == [last[1]]
-    assert await history.events(last[1].utc_ns, reverse=True, limit=9) == [last[1], last[0]]
+    assert await told(history, 0) == last
+    assert await told(history, last[1].utc_ns, reverse=True) == [last[1], last[0]]
+    assert await told(history, last[2].utc_ns, reverse=True, limit=1) == [last[2], last[1], last[0]], "a page each"
