@@ -198,6 +198,8 @@ class Soak:
             "ffprobe",
             "-v",
             "error",
+            "-select_streams",
+            "v",
             "-count_packets",
             "-select_streams",
             "v",
