@@ -22,6 +22,7 @@ from gateway.protocols.rtsp.parser import InterleavedFrame
 from gateway.sdk.clock import Clock, SystemClock
 from gateway.servers.rtsp_playback import POLL_SECONDS, Replays
 from gateway.services.archive import Archive
+from gateway.services.metadata_stream import with_metadata
 from gateway.services.playback import Format, Player
 from gateway.testing.clock import FakeClock
 
@@ -73,6 +74,8 @@ class Film:
 
     padding: int = 0
     """Bytes that key frames are longer."""
+    documents: bool = False
+    """Whether there is metadata, too: m1 comes with the key frame of second 1."""
     known: dict[int, Segment] = field(default_factory=dict)
     reads: int = 0
 
@@ -110,7 +113,10 @@ class Film:
         return str(int(segment.name) + offset - HEADER).encode()
 
     def read_header(self, data: bytes) -> Header:
-        return Header(TRACKS, {"track.0": "VIDEO001", "track.1": "AUDIO001"})
+        tokens = {"track.0": "VIDEO001", "track.1": "AUDIO001"}
+        if self.documents:
+            return Header(with_metadata(TRACKS), {**tokens, "track.2": "META001"})
+        return Header(TRACKS, tokens)
 
     def read_fragment(self, data: bytes, header: Header) -> list[Sample]:
         found = []
@@ -122,6 +128,8 @@ class Film:
             found.append(
                 Sample(1, at(moment), SECOND // FPS, keyframe=True, payload=(memoryview(f"a{moment:g}".encode()),))
             )
+            if key and self.documents:
+                found.append(Sample(2, at(moment), SECOND, key, (memoryview(f"m{moment:g}".encode()),)))
         return found
 
 
@@ -259,6 +267,31 @@ async def test_a_replay_from_describe_to_bye(film: Film) -> None:
             steps = {(later.timestamp - own[0].timestamp) / rate for later in own[1:]}
             assert max(steps) == 4.25  # of the recording, its gap included
         assert (await client.request("TEARDOWN")).status == 200
+        await client.close()
+
+
+async def test_metadata_comes_in_its_time_with_the_same_marks() -> None:
+    film = Film(documents=True)
+    film.record(0, 3)
+    film.record(5, 2)
+    with archive_house(film) as home:
+        client = await Client.connect(home)
+        client.url = f"rtsp://127.0.0.1:{home.port}/replay/door"
+        described = (await client.request("DESCRIBE")).body.decode()
+        assert "a=rtpmap:107 vnd.onvif.metadata/90000\r\n" in described
+        assert described.endswith("a=control:trackID=2\r\na=x-onvif-track:META001\r\n")
+        await client.setup(0, "RTP/AVP/TCP;unicast;interleaved=0-1")
+        await client.setup(2, "RTP/AVP/TCP;unicast;interleaved=4-5")
+        await play(client, clock(2, 5.25), **FAST)
+        frames = await to_the_end(client, 2)
+        assert names(frames) == "v2:CD m2:CED v2.25 v2.5 v2.75:E v5:CD m5:CD v5.25"
+        assert [frame.utc_ns // 1000 for frame in frames] == [at(float(each.name[1:])) // 1000 for each in frames]
+        assert all(frame.packet.marker for frame in frames if frame.track == 2)
+        await client.request("TEARDOWN")
+        client.session = ""
+        await client.setup(2, "RTP/AVP/TCP;unicast;interleaved=4-5")
+        await play(client, clock(0), **FAST)
+        assert names(await to_the_end(client, 1)) == "m0:CD m1:C m2:CE m5:CD m6:CET"
         await client.close()
 
 
