@@ -39,6 +39,7 @@ _C = TypeVar("_C", bound=Configuration)
 
 _KINDS = frozenset(ConfigurationKind)
 _ENCODERS = {ConfigurationKind.VIDEO_ENCODER, ConfigurationKind.AUDIO_ENCODER}
+_STREAMED = {ConfigurationKind.VIDEO_ENCODER, ConfigurationKind.METADATA}
 
 
 class Channels(Protocol):
@@ -213,8 +214,7 @@ class MediaProfiles:
 
     def synchronize(self, token: str) -> None:
         """Ask for a key frame, and all states, of a profile's stream."""
-        model = self.model()
-        if video_encoder(model, find_profile(model, token)) is not None:
+        if _STREAMED & find_profile(self.model(), token).configurations.keys():
             self.streaming.synchronize(self._stream_path(token, media1=False))
 
     def _change(

@@ -93,14 +93,14 @@ def chosen(samples: Sequence[_S], description: StreamDescription, wanted: Wanted
     """Return what is sent of a piece, by GOP in the order of sending. `first` tells that nothing was sent before.
 
     Forward, frames after the end are still there: whether the last one is sent says what ends (ONVIF Streaming §6.6).
-    Backward there are only pictures: nobody can listen to sound of which every second comes before the one before it.
+    Backward there is no sound: nobody can listen to it when every second comes before the one before it.
     """
     leads = leading(description)
     if wanted.intra:
         samples = [sample for sample in samples if sample.track in leads and sample.keyframe]
     if wanted.backward:
-        video = {index for index, track in enumerate(description.tracks) if track.kind is MediaKind.VIDEO}
-        samples = [sample for sample in samples if sample.track in video and sample.utc_ns <= wanted.start_ns]
+        seen = {index for index, track in enumerate(description.tracks) if track.kind is not MediaKind.AUDIO}
+        samples = [sample for sample in samples if sample.track in seen and sample.utc_ns <= wanted.start_ns]
     elif first:
         samples = _from_clean_point(samples, leads, wanted.start_ns)
     groups = _gops(samples, leads)

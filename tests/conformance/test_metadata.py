@@ -19,7 +19,7 @@ from gateway.onvif.events_message import EventMessages
 from gateway.onvif.faults import SoapFault
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
-from gateway.onvif.media_profiles import MediaProfiles
+from gateway.onvif.media_profiles import MediaProfiles, Streaming
 from gateway.onvif.metadata import MetadataContent, MetadataDocuments
 from gateway.onvif.recording_schema import moment
 from gateway.recordings import configured_recordings
@@ -214,3 +214,18 @@ def test_events_belong_to_the_channel_that_their_source_names() -> None:
         assert content.channels(Event.of(ALARM, {"Source": token})) == channels, token
     assert MetadataContent(made, lambda: None).channels(Event.of(ALARM, {"Source": "Recording_door"})) == set()
     assert content.channels(Event(STARTED)) == set()
+
+
+async def test_a_synchronization_point_is_that_of_the_profiles_stream(validate: Validate) -> None:
+    asked: list[str] = []
+    made = media_profiles(channel("yard", main_and_sub()), streaming=Streaming(synchronize=asked.append))
+    media1, media2 = Caller(MediaService(made), validate), Caller(Media2Service(made), validate)
+    data, source = ("Metadata", "Metadata_yard"), ("VideoSource", "VideoSourceConfiguration_yard")
+    made.add("yard_main", [data])
+    made.create("Alone", "alone", [source, data])
+    made.create("Empty", "empty")
+    for call, prefix in ((media1, "trt"), (media2, "tr2")):
+        for token in ("yard_main", "yard_sub", "alone", "empty"):
+            await call("SetSynchronizationPoint", f"<{prefix}:ProfileToken>{token}</{prefix}:ProfileToken>")
+        assert asked == ["/live/yard/main/metadata", "/live/yard/sub", "/live/yard/metadata"]
+        asked.clear()

@@ -40,7 +40,7 @@ def states(document: etree._Element) -> set[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("transport", ["tcp", "udp", "http"])
 def test_a_new_viewer_learns_all_states_of_its_camera(measured: Gateway, transport: str) -> None:
     found = states(first_document(measured, "/live/pattern/main/metadata", transport))
     assert found >= STATE_OF_THE_CAMERA

@@ -292,6 +292,14 @@ async def test_metadata_comes_in_its_time_with_the_same_marks() -> None:
         await client.setup(2, "RTP/AVP/TCP;unicast;interleaved=4-5")
         await play(client, clock(0), **FAST)
         assert names(await to_the_end(client, 1)) == "m0:CD m1:C m2:CE m5:CD m6:CET"
+        await client.request("TEARDOWN")
+        client.session = ""
+        for track in (0, 2):
+            await client.setup(track, f"RTP/AVP/TCP;unicast;interleaved={2 * track}-{2 * track + 1}")
+        await play(client, clock(5.25, 1), Scale="-1.0", **FAST)
+        assert names(await to_the_end(client, 2)) == (
+            "v5:CD m5:CED v5.25:E v2:CD m2:CD v2.25 v2.5 v2.75 v1:CD m1:CD v1.25 v1.5 v1.75"
+        )
         await client.close()
 
 
