@@ -65,7 +65,7 @@ from gateway.servers.rtsp import RtspServer
 from gateway.servers.rtsp_ports import RtspOptions
 from gateway.services.accounts import Accounts
 from gateway.services.cameras import Cameras, live_path
-from gateway.services.event_sources import tell_signal_loss, tell_start
+from gateway.services.event_sources import tell_media_changes, tell_signal_loss, tell_start
 from gateway.services.eventbus import EventBus
 from gateway.services.limiter import FailureLimiter
 from gateway.services.metadata import MetadataStreams
@@ -235,6 +235,7 @@ class Gateway:
         )
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
+        watching.tell_changes(profiles.stored, tell_media_changes(bus))
         events = await self._events(
             Subscriptions(bus, clock, history=past),
             bus,

@@ -1,5 +1,7 @@
 """The motion half of the running gateway: cameras with motion on, their rules, and what a VMS sees of both."""
 
+from collections.abc import Callable
+
 from gateway.config import Config
 from gateway.db import AuditEntry, Database
 from gateway.domain.camera import PROFILE_NAMES
@@ -18,6 +20,7 @@ from gateway.services.eventbus import EventBus
 from gateway.services.motion import Motion, MotionPorts
 from gateway.services.motion_events import MotionEvents, Tokens
 from gateway.services.motion_rules import MotionRules
+from gateway.services.profiles import ConfigurationKind, Profiles
 
 
 class Watching:
@@ -42,6 +45,11 @@ class Watching:
         motion = Motion(self._specs, self.rules, MotionEvents(bus, _tokens), ports)
         cameras.watch(motion.camera_changed)
         return motion
+
+    def tell_changes(self, profiles: Profiles, changed: Callable[[str, str], None]) -> None:
+        """Have told what clients change of media profiles and configurations, and of the rules in these."""
+        profiles.watch(changed)
+        self.rules.watch(lambda camera: changed(ConfigurationKind.ANALYTICS, analytics_token(camera)))
 
     def services(self) -> tuple[Service, ...]:
         """Return what is announced to a VMS."""

@@ -1,4 +1,4 @@
-"""Events that the gateway itself has to tell: lost cameras and its own start."""
+"""Events that the gateway itself has to tell: lost cameras, its own start, and what clients change of media."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,12 +8,17 @@ from gateway.domain.camera import Channel, ConnectionState
 from gateway.domain.event import Event, TopicDescription
 from gateway.sdk.clock import Clock
 from gateway.services.eventbus import EventBus
+from gateway.services.profiles import PROFILE
 
 SIGNAL_LOSS = TopicDescription(
     "tns1:VideoSource/SignalLoss", (("Source", "tt:ReferenceToken"),), (("State", "xs:boolean"),), is_property=True
 )
 LAST_REBOOT = TopicDescription(
     "tns1:Monitoring/OperatingTime/LastReboot", data=(("Status", "xs:dateTime"),), is_property=True
+)
+PROFILE_CHANGED = TopicDescription("tns1:Media/ProfileChanged", source=(("Token", "tt:ReferenceToken"),))
+CONFIGURATION_CHANGED = TopicDescription(
+    "tns1:Media/ConfigurationChanged", source=(("Token", "tt:ReferenceToken"), ("Type", "xs:string"))
 )
 _NS = 1_000_000_000
 
@@ -45,6 +50,19 @@ def tell_signal_loss(cameras: Channels, bus: EventBus, source_token: Callable[[s
     cameras.watch(changed)
     for channel in cameras.channels():
         changed(channel)
+
+
+def tell_media_changes(bus: EventBus) -> Callable[[str, str], None]:
+    """Return what tells of a change, given what changed, PROFILE or a kind of configuration, and its token."""
+    bus.declare(PROFILE_CHANGED, CONFIGURATION_CHANGED)
+
+    def changed(kind: str, token: str) -> None:
+        if kind == PROFILE:
+            bus.publish(Event.of(PROFILE_CHANGED.topic, {"Token": token}))
+        else:
+            bus.publish(Event.of(CONFIGURATION_CHANGED.topic, {"Token": token, "Type": kind}))
+
+    return changed
 
 
 def tell_start(bus: EventBus, clock: Clock) -> None:

@@ -18,6 +18,8 @@ CREDENTIALS = (HOUSE, HTTP_PORT, USER, PASSWORD)
 REBOOT, LOSS = "tns1:Monitoring/OperatingTime/LastReboot", "tns1:VideoSource/SignalLoss"
 TOPICS = [
     "Device/HardwareFailure/StorageFailure",
+    "Media/ConfigurationChanged",
+    "Media/ProfileChanged",
     "Monitoring/OperatingTime/LastReboot",
     "Receiver/ChangeState",
     "Receiver/ConnectionFailed",

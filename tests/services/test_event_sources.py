@@ -3,11 +3,20 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from media_samples import channel
+from media_samples import channel, media_profiles
 
 from gateway.domain.camera import Channel, ConnectionState
-from gateway.services.event_sources import LAST_REBOOT, SIGNAL_LOSS, tell_signal_loss, tell_start
+from gateway.services.event_sources import (
+    CONFIGURATION_CHANGED,
+    LAST_REBOOT,
+    PROFILE_CHANGED,
+    SIGNAL_LOSS,
+    tell_media_changes,
+    tell_signal_loss,
+    tell_start,
+)
 from gateway.services.eventbus import EventBus, RecentEvents
+from gateway.services.profiles import ConfigurationKind, ConfigurationSettings
 from gateway.testing.clock import FakeClock
 
 
@@ -41,6 +50,24 @@ async def test_a_lost_camera_is_told_and_its_return() -> None:
     told = [(event.data[0][1], str(event.operation)) for event in events]
     assert told == [("true", "Initialized"), ("false", "Changed")]
     assert bus.topics() == (SIGNAL_LOSS,)
+
+
+async def test_changes_of_profiles_and_configurations_are_told() -> None:
+    bus, history = EventBus(FakeClock()), RecentEvents()
+    bus.attach(history)
+    profiles = media_profiles(channel("yard"))
+    profiles.stored.watch(tell_media_changes(bus))
+    token = profiles.create("Mine", "").token
+    profiles.add(token, [("Metadata", "Metadata_yard")])
+    profiles.configure(ConfigurationKind.METADATA, "Metadata_yard", ConfigurationSettings("Mine"))
+    profiles.delete(token)
+    events = await history.events(0, reverse=False, limit=9)
+    assert [(event.topic, event.source, event.operation) for event in events] == [
+        (PROFILE_CHANGED.topic, (("Token", token),), None),
+        (PROFILE_CHANGED.topic, (("Token", token),), None),
+        (CONFIGURATION_CHANGED.topic, (("Token", "Metadata_yard"), ("Type", "Metadata")), None),
+        (PROFILE_CHANGED.topic, (("Token", token),), None),
+    ]
 
 
 def test_the_start_is_a_state() -> None:
