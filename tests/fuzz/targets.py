@@ -47,8 +47,10 @@ from gateway.protocols.soap import envelope, wsse
 from gateway.sdk.driver import CameraDriver, MediaSink
 from gateway.services.eventbus import EventBus
 from gateway.testing.clock import FakeClock
+from gateway_sia_dc09 import frame as alarm
 
 PASSWORD = Secret("secret")
+ALARM_KEY = b"k" * 16
 LOSS = Event.of("tns1:VideoSource/SignalLoss", {"Source": "a+b#c"}, {"State": True})
 TRACKS = (
     TrackDescription(MediaKind.VIDEO, "H264", 96, 90_000),
@@ -342,6 +344,13 @@ def _folder() -> Path:
     return folder
 
 
+def alarm_frame(data: bytes) -> None:
+    """A receiver's answer, whose length and CRC are right, reads the same when it is written again."""
+    raw = b"\n%04X%04X%s\r" % (alarm.crc(data), len(data) & 0xFFFF, data)
+    found = alarm.parse(raw, ALARM_KEY)
+    assert alarm.parse(alarm.pack(found, ALARM_KEY, "0" * alarm.PADDING), ALARM_KEY) == found
+
+
 def websocket_frames(data: bytes) -> None:
     """A client's frames: the same whether they come whole or in small pieces."""
     assert _websocket_frames(iter((data,))) == _websocket_frames(_pieces(data, 5))
@@ -542,6 +551,9 @@ TARGETS = {
         Target("discovery_datagram", discovery_datagram, (discovery.DiscoveryError,), _XML),
         Target("mp4_segment", mp4_segment, (GatewayError,), _BOXES),
         Target("mp4_fragment", mp4_fragment, (GatewayError,), _BOXES),
+        Target(
+            "alarm_frame", alarm_frame, (ValueError,), (b'"ACK"', b'"*ACK"', b"R0L0#1234", b"[]", b"][", b"|", b"_")
+        ),
         Target("configuration", configuration, (GatewayError,), _TOML),
         Target(
             "websocket_frames", websocket_frames, (GatewayError,), (b"\x82\x80", b"\x82\xfe", b"\x82\xff", b"\x89\x80")
