@@ -236,6 +236,7 @@ class Gateway:
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
         watching.tell_changes(profiles.stored, tell_media_changes(bus))
+        self._spawn("camera events", watching.camera_events(specs, bus).run())
         events = await self._events(
             Subscriptions(bus, clock, history=past),
             bus,

@@ -38,6 +38,19 @@ def is_installed(config: Config) -> bool:
     return name not in config.plugins.disabled and any(entry.name == name for entry in entry_points(group=GROUP))
 
 
+def motion_source(config: Config, camera: Camera) -> str:
+    """Return who sees motion in a camera: `gateway`, `camera`, `both`, or nobody, `off`.
+
+    What is said of the camera counts before what is said of all, and `source` before `enabled`.
+    """
+    for section in (camera.motion, config.motion):
+        if section.source is not None:
+            return section.source
+        if section.enabled is not None:
+            return "gateway" if section.enabled else "camera"
+    return "camera"
+
+
 def motion_specs(
     config: Config, registry: Registry, *, strict: bool = False
 ) -> tuple[list[MotionSpec], Mapping[str, CameraRules]]:
@@ -49,7 +62,7 @@ def motion_specs(
     problems: list[str] = []
     specs, rules = [], {}
     for index, camera in enumerate(config.cameras):
-        if not _chosen(camera.motion.enabled, config.motion.enabled):
+        if motion_source(config, camera) not in {"gateway", "both"}:
             continue
         try:
             spec = _spec(config, camera, registry, f"camera[{index}].motion", strict=strict)

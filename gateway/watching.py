@@ -1,11 +1,11 @@
 """The motion half of the running gateway: cameras with motion on, their rules, and what a VMS sees of both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway.config import Config
 from gateway.db import AuditEntry, Database
 from gateway.domain.camera import PROFILE_NAMES
-from gateway.engines import motion_specs
+from gateway.engines import motion_source, motion_specs
 from gateway.media.decoder import DecoderPool
 from gateway.onvif.analytics import AnalyticsService
 from gateway.onvif.analytics_configurations import AnalyticsConfigurations
@@ -15,9 +15,12 @@ from gateway.onvif.media_model import analytics_token, video_source_configuratio
 from gateway.protocols.rtp.block import ends_frame
 from gateway.registry import Registry
 from gateway.sdk.clock import Clock
-from gateway.services.cameras import Cameras, live_path
+from gateway.sdk.driver import DeviceEvents
+from gateway.services.cameras import Cameras, CameraSpec, live_path
+from gateway.services.device_events import CameraEvents, EventCamera
 from gateway.services.eventbus import EventBus
 from gateway.services.motion import Motion, MotionPorts
+from gateway.services.motion_alarm import MotionAlarms
 from gateway.services.motion_events import MotionEvents, Tokens
 from gateway.services.motion_rules import MotionRules
 from gateway.services.profiles import ConfigurationKind, Profiles
@@ -29,8 +32,10 @@ class Watching:
     def __init__(self, config: Config, registry: Registry, database: Database, codec: Codec, clock: Clock) -> None:
         """Raises ConfigError for what can't be."""
         self._specs, configured = motion_specs(config, registry)
+        self._sources = {camera.id: motion_source(config, camera) for camera in config.cameras}
         self._database = database
         self._clock = clock
+        self._shared: MotionAlarms | None = None
         self.rules = MotionRules(configured, database.settings)
         self.configurations = AnalyticsConfigurations(self.rules, codec)
 
@@ -42,7 +47,7 @@ class Watching:
             lambda unit: ends_frame(unit.packets),
             self._clock,
         )
-        motion = Motion(self._specs, self.rules, MotionEvents(bus, _tokens), ports)
+        motion = Motion(self._specs, self.rules, MotionEvents(bus, _tokens, self._alarms(bus)), ports)
         cameras.watch(motion.camera_changed)
         return motion
 
@@ -50,6 +55,21 @@ class Watching:
         """Have told what clients change of media profiles and configurations, and of the rules in these."""
         profiles.watch(changed)
         self.rules.watch(lambda camera: changed(ConfigurationKind.ANALYTICS, analytics_token(camera)))
+
+    def camera_events(self, specs: Sequence[CameraSpec], bus: EventBus) -> CameraEvents:
+        """Return what listens to the cameras that tell events themselves."""
+        listened = [
+            EventCamera(spec.id, spec.driver, motion=self._sources.get(spec.id) in {"camera", "both"})
+            for spec in specs
+            if isinstance(spec.driver, DeviceEvents)
+        ]
+        return CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock)
+
+    def _alarms(self, bus: EventBus) -> MotionAlarms:
+        """Return the motion alarms that cameras and gateway have in common."""
+        if self._shared is None:
+            self._shared = MotionAlarms(bus, video_source_token)
+        return self._shared
 
     def services(self) -> tuple[Service, ...]:
         """Return what is announced to a VMS."""

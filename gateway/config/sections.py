@@ -15,6 +15,7 @@ from gateway.config.values import (
     ListenAddress,
     Location,
     MotionMode,
+    MotionSource,
     Name,
     Network,
     Outline,
@@ -134,6 +135,7 @@ class Motion(msgspec.Struct, frozen=True, kw_only=True):
     """`[motion]`: looking for motion, for cameras that do not say otherwise."""
 
     enabled: bool = False
+    source: MotionSource | None = None
     engine: str = "framediff"
     mode: MotionMode = 5.0
     width: Annotated[int, msgspec.Meta(ge=80, le=1920)] = 320
@@ -156,6 +158,7 @@ class CameraMotion(msgspec.Struct, frozen=True, kw_only=True):
     """`[camera.motion]`: what of `[motion]` is otherwise for one camera, and where it is looked."""
 
     enabled: bool | None = None
+    source: MotionSource | None = None
     engine: str | None = None
     mode: MotionMode | None = None
     width: Annotated[int, msgspec.Meta(ge=80, le=1920)] | None = None

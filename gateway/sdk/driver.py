@@ -1,10 +1,12 @@
 """The camera driver: what brings a camera's media in."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from gateway.domain.camera import CameraInfo
+from gateway.domain.device_event import DeviceEvent
 from gateway.domain.media import AccessUnit, StreamDescription
 from gateway.sdk.clock import Clock
 
@@ -75,4 +77,17 @@ class Inspectable(Protocol):
 
     async def inspect(self) -> Inspection:
         """Ask the camera. Raises GatewayError."""
+        ...
+
+
+@runtime_checkable
+class DeviceEvents(Protocol):
+    """Optional ability of a driver: to tell what the camera notices."""
+
+    async def events(self, tell: Callable[[DeviceEvent], None]) -> None:
+        """Tell events until cancelled: at first the present states, where the camera gives them, then every change.
+
+        Raises GatewayError as soon as the connection is lost (UNSUPPORTED for a camera without events); the gateway
+        waits and calls again. `tell` does not block and is called on the event loop.
+        """
         ...

@@ -7,6 +7,7 @@ from gateway.domain.event import Event, Items, TopicDescription
 from gateway.domain.motion import Tampering
 from gateway.domain.motion_rules import MotionRule, RuleKind
 from gateway.services.eventbus import EventBus
+from gateway.services.motion_alarm import MOTION_ALARM, MotionAlarms
 from gateway.services.motion_states import Change
 
 _TOKEN, _BOOLEAN = "tt:ReferenceToken", "xs:boolean"
@@ -17,7 +18,6 @@ def _of_source(topic: str) -> TopicDescription:
     return TopicDescription(f"tns1:VideoSource/{topic}", (("Source", _TOKEN),), _STATE, is_property=True)
 
 
-MOTION_ALARM = _of_source("MotionAlarm")
 RULE_TOPICS = {
     RuleKind.CELLS: TopicDescription(
         "tns1:RuleEngine/CellMotionDetector/Motion",
@@ -58,9 +58,10 @@ class Tokens:
 class MotionEvents:
     """Tells the bus of the cameras' states."""
 
-    def __init__(self, bus: EventBus, tokens: Callable[[str], Tokens]) -> None:
-        """`tokens` gives those of a camera's id."""
+    def __init__(self, bus: EventBus, tokens: Callable[[str], Tokens], alarms: MotionAlarms | None = None) -> None:
+        """`tokens` gives those of a camera's id; `alarms` are shared with others who see motion."""
         self._bus = bus
+        self._alarms = alarms or MotionAlarms(bus, lambda camera: tokens(camera).source)
         self._tokens = tokens
 
     def declare(self, tampering: Iterable[Tampering]) -> None:
@@ -74,11 +75,13 @@ class MotionEvents:
         kinds = {rule.name: rule.kind for rule in rules}
         for change in changes:
             what, name = change.subject
+            if what == "motion":
+                self._alarms.tell(camera, "gateway", on=change.on, utc_ns=change.utc_ns)
+                continue
             if what == "rule":
                 topic, source = RULE_TOPICS[kinds[name]], _source_of(kinds[name], name, tokens)
             else:
-                topic = MOTION_ALARM if what == "motion" else TAMPERING_TOPICS[Tampering(name)]
-                source = (("Source", tokens.source),)
+                topic, source = TAMPERING_TOPICS[Tampering(name)], (("Source", tokens.source),)
             data = ((topic.data[0][0], str(change.on).lower()),)
             self._bus.publish(Event(topic.topic, source, data, utc_ns=change.utc_ns))
 

@@ -58,6 +58,8 @@ class Description:
     """Seconds that its clock is ahead of ours; None where it does not tell."""
     services: dict[str, str] = field(hash=False)
     """Addresses by namespace, by which we reach them."""
+    announced_device: str
+    """Address of the Device service as the camera says it."""
     profiles: tuple[Profile, ...]
     """Those with video."""
     main: Stream
@@ -69,7 +71,7 @@ async def describe(client: SoapClient, wanted: Wanted, clock: Clock) -> Descript
     """Ask a camera for all that is needed to play it. Raises GatewayError."""
     try:
         await read_clock(client, clock)
-        services = await find_services(client)
+        services, announced = await find_services(client)
         information = messages.information(await client.call(client.device, messages.GET_INFORMATION))
         media, profiles = await _profiles(client, services)
         chosen = of_source(profiles, wanted.source, client.name)
@@ -83,7 +85,9 @@ async def describe(client: SoapClient, wanted: Wanted, clock: Clock) -> Descript
             sub_stream = await _stream(client, services[media], media, second, udp=udp)
     except SoapFault as fault:
         raise _refusal(client, fault) from fault
-    return Description(information, client.login.value, client.offset, services, profiles, main_stream, sub_stream)
+    return Description(
+        information, client.login.value, client.offset, services, announced, profiles, main_stream, sub_stream
+    )
 
 
 def facts(described: Description) -> tuple[tuple[str, str], ...]:
@@ -118,8 +122,8 @@ async def read_clock(client: SoapClient, clock: Clock) -> None:
         _log.info("camera %s: its clock is off by %.0f s", client.name, client.offset)
 
 
-async def find_services(client: SoapClient) -> dict[str, str]:
-    """Return the addresses of the camera's services by namespace, as we reach them."""
+async def find_services(client: SoapClient) -> tuple[dict[str, str], str]:
+    """Return the addresses of the camera's services by namespace, as we reach them, and what it calls the first."""
     try:
         announced = messages.services(await client.call(client.device, messages.GET_SERVICES))
     except SoapFault:
@@ -128,7 +132,7 @@ async def find_services(client: SoapClient) -> dict[str, str]:
         announced |= messages.capabilities(await client.call(client.device, messages.GET_CAPABILITIES))
     own = announced.get(DEVICE, "")
     found = {name: service_url(address, client.device, own) for name, address in announced.items()}
-    return {name: address for name, address in found.items() if address}
+    return {name: address for name, address in found.items() if address}, own
 
 
 async def _profiles(client: SoapClient, services: dict[str, str]) -> tuple[str, tuple[Profile, ...]]:

@@ -1,17 +1,23 @@
 """The driver `onvif`: a camera by its address."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, NoReturn
 
 from gateway.domain.access import Secret
 from gateway.domain.camera import CameraInfo
+from gateway.domain.device_event import DeviceEvent
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.protocols.soap.answers import Element
 from gateway.rtsp_client import PlayerOptions, parse, play
 from gateway.sdk.driver import CameraDriver, DriverContext, Inspection, MediaSink
-from gateway_onvif.address import device_url
+from gateway_onvif.address import device_url, name_of
 from gateway_onvif.client import SoapClient
-from gateway_onvif.description import Description, describe, facts
+from gateway_onvif.description import Description, Stream, describe, facts
+from gateway_onvif.messages import EVENTS
+from gateway_onvif.notifications import Changed, read
+from gateway_onvif.pullpoint import PullPoint
 
 FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
 """Seconds after a refused login before the next: cameras lock accounts that fail a few times in some minutes."""
@@ -60,6 +66,8 @@ class OnvifDriver(CameraDriver):
         )
         self._described: Description | None = None
         self._describing = asyncio.Lock()
+        self._changed = asyncio.Event()
+        """Set and replaced when the camera says that its configuration is another now."""
         self._patience = _Patience()
 
     def profiles(self) -> tuple[str, ...]:
@@ -82,7 +90,10 @@ class OnvifDriver(CameraDriver):
         settings = self._wanted
         camera = parse(stream.url).with_credentials(settings.username, settings.password)
         try:
-            await play(camera, self._options, self.context.clock, sink)
+            await _first_of(
+                play(camera, self._options, self.context.clock, sink),
+                self._until_changed(profile, stream),
+            )
         except GatewayError as error:
             if error.kind is ErrorKind.UNAUTHENTICATED:
                 self._patience.refused(error, self.context.clock.monotonic())
@@ -90,6 +101,39 @@ class OnvifDriver(CameraDriver):
         finally:
             if self._described is described:
                 self._described = None
+
+    async def events(self, tell: Callable[[DeviceEvent], None]) -> None:
+        """Tell what the camera notices, and follow changes of its configuration."""
+        described = await self.describe()
+        service = described.services.get(EVENTS)
+        if service is None:
+            raise GatewayError(ErrorKind.UNSUPPORTED, f"camera {name_of(self._device)} has no Event service")
+
+        def take(answer: Element) -> None:
+            for found in read(answer, described.main.profile, described.profiles):
+                if isinstance(found, Changed):
+                    self._described = None
+                    changed, self._changed = self._changed, asyncio.Event()
+                    changed.set()
+                else:
+                    tell(found)
+
+        async with self.client() as client:
+            client.offset = described.clock_offset
+            await PullPoint(client, service, described.announced_device, self.context.clock).run(take)
+
+    async def _until_changed(self, profile: str, playing: Stream) -> NoReturn:
+        """Raise GatewayError when the camera has said that it was changed, and describes this stream otherwise."""
+        while True:
+            await self._changed.wait()
+            try:
+                described = await self.describe()
+            except GatewayError:
+                continue  # as long as it plays, it plays
+            stream = described.main if profile == "main" else described.sub
+            if stream != playing:
+                message = f"camera {name_of(self._device)} was changed: {profile} is {stream.profile} now"
+                raise GatewayError(ErrorKind.UNAVAILABLE, message)
 
     async def describe(self) -> Description:
         """Return what the camera says of itself; asked once for all streams that start together."""
@@ -116,6 +160,19 @@ class OnvifDriver(CameraDriver):
             timeout=settings.connect_timeout,
             tls=tls,
         )
+
+
+async def _first_of(*jobs: Coroutine[Any, Any, None]) -> None:
+    """Run jobs until one ends, and end as it did."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Patience:

@@ -12,8 +12,13 @@ DEVICE: Final = "http://www.onvif.org/ver10/device/wsdl"
 MEDIA: Final = "http://www.onvif.org/ver10/media/wsdl"
 MEDIA2: Final = "http://www.onvif.org/ver20/media/wsdl"
 EVENTS: Final = "http://www.onvif.org/ver10/events/wsdl"
+ADDRESSING: Final = "http://www.w3.org/2005/08/addressing"
+NOTIFICATION: Final = "http://docs.oasis-open.org/wsn/b-2"
 SCHEMA: Final = "http://www.onvif.org/ver10/schema"
-NAMESPACES: Final = {"tds": DEVICE, "trt": MEDIA, "tr2": MEDIA2, "tev": EVENTS, "tt": SCHEMA}
+NAMESPACES: Final = {"tds": DEVICE, "trt": MEDIA, "tr2": MEDIA2, "tev": EVENTS, "tt": SCHEMA} | {
+    "wsa": ADDRESSING,
+    "wsnt": NOTIFICATION,
+}
 
 GET_TIME: Final = "<tds:GetSystemDateAndTime/>"
 GET_SERVICES: Final = "<tds:GetServices><tds:IncludeCapability>false</tds:IncludeCapability></tds:GetServices>"
@@ -42,6 +47,8 @@ class Profile:
     frame_rate: float = 0.0
     bitrate: int = 0
     """Kbit/s."""
+    configuration: str = ""
+    """Token of its video source configuration."""
 
     def __str__(self) -> str:
         """Return it for messages."""
@@ -119,6 +126,7 @@ def _profile(node: Element) -> Profile | None:
         int(_number(encoder, "{*}Resolution/{*}Height")),
         _number(encoder, "{*}RateControl/{*}FrameRateLimit"),
         int(_number(encoder, "{*}RateControl/{*}BitrateLimit")),
+        source.get("token", "") if source is not None else "",
     )
 
 

@@ -1,5 +1,6 @@
 """A gateway takes in another as its camera, on the loopback: added by command while it runs, played by ffprobe."""
 
+import asyncio
 import json
 import os
 import socket
@@ -11,6 +12,11 @@ from typing import Any
 
 import pytest
 from e2e.conftest import GATEWAY
+
+from gateway.domain.access import Secret
+from gateway.domain.device_event import DeviceEvent, DeviceEventKind
+from gateway.testing.drivers import driver_context
+from gateway_onvif.driver import OnvifDriver, OnvifSettings
 
 pytestmark = pytest.mark.peer
 PASSWORD = "e2e-Pass.1"
@@ -43,7 +49,7 @@ class Program:
 
 
 @contextmanager
-def gateway(folder: Path, configuration: str) -> Iterator[Program]:
+def running(folder: Path, configuration: str) -> Iterator[Program]:
     folder.mkdir()
     (folder / "gateway.toml").write_text(QUIET + configuration)
     # Ports of its own choice, which stay the same when it starts anew.
@@ -70,7 +76,7 @@ def ffprobe(url: str) -> dict[str, Any]:
 
 
 def test_a_gateway_is_the_camera_of_another(tmp_path: Path) -> None:
-    with gateway(tmp_path / "near", CAMERA) as near, gateway(tmp_path / "far", "") as far:
+    with running(tmp_path / "near", CAMERA) as near, running(tmp_path / "far", "") as far:
         address = near.report()["onvif"]
         assert far.report()["cameras"] == []
         added = far.camera("add", "gate", address, "--user", "admin", "--now")
@@ -86,3 +92,17 @@ def test_a_gateway_is_the_camera_of_another(tmp_path: Path) -> None:
         assert "state online" in shown.stdout, shown.stdout + shown.stderr
         assert "login                HTTP Digest" in shown.stdout
         assert PASSWORD not in shown.stdout
+
+
+async def test_the_motion_that_a_gateway_sees_is_heard_by_another(tmp_path: Path) -> None:
+    with running(tmp_path / "near", f"[motion]\nenabled = true\n{CAMERA}") as near:
+        settings = OnvifSettings(near.report()["onvif"], username="admin", password=Secret(PASSWORD))
+        driver = OnvifDriver(settings, driver_context())
+        told = asyncio.Queue[DeviceEvent]()
+        listening = asyncio.create_task(driver.events(told.put_nowait))
+        async with asyncio.timeout(60):
+            while (event := await told.get()) and not event.on:
+                assert event.kind is DeviceEventKind.MOTION
+        assert event.kind is DeviceEventKind.MOTION
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)

@@ -224,7 +224,7 @@ class ScriptedOnvif:
         message = await self.notifications.get()
         return (
             "<tev:PullMessagesResponse><tev:CurrentTime>2026-11-23T12:00:00Z</tev:CurrentTime>"
-            f"<tev:TerminationTime>2026-11-23T12:01:00Z</tev:TerminationTime>{message}</tev:PullMessagesResponse>"
+            f"<tev:TerminationTime>2026-11-23T12:00:40Z</tev:TerminationTime>{message}</tev:PullMessagesResponse>"
         )
 
     def _Renew(self, _: object) -> str:

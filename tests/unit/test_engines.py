@@ -13,7 +13,7 @@ from gateway.config import ConfigError, from_table
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.motion import MotionResult, MotionSettings, Tampering
 from gateway.domain.motion_rules import ALL_CELLS, RuleKind
-from gateway.engines import motion_specs
+from gateway.engines import motion_source, motion_specs
 from gateway.registry import PluginState, Registry
 from gateway.sdk.motion import GrayPicture, MotionEngine
 from gateway.services.motion_rules import cell_rule
@@ -140,3 +140,21 @@ def test_an_engine_of_a_broken_plug_in_leaves_its_cameras_without_motion(caplog:
     sentence = "there is no motion engine 'framediff'; plug-ins not running: mine"
     assert [record.message for record in caplog.records] == [f"camera {name}: {sentence}" for name in ("door", "yard")]
     assert problems(text, registry, strict=True) == ("motion.engine: there is no motion engine 'framediff'",)
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "here", "source"),
+    [
+        ("", "", "camera"),
+        ("enabled = true", "", "gateway"),
+        ("enabled = true", "enabled = false", "camera"),
+        ("enabled = true\nsource = 'both'", "", "both"),
+        ("source = 'both'", "enabled = true", "gateway"),
+        ("source = 'both'", "enabled = true\nsource = 'off'", "off"),
+    ],
+)
+def test_who_sees_motion_is_said_of_the_camera_or_of_all(everywhere: str, here: str, source: str) -> None:
+    text = f"[motion]\n{everywhere}\n[[camera]]\nid = 'door'\ndriver = 'd'\n[camera.motion]\n{here}\n"
+    config = from_table(tomli.loads(text), Path())
+    assert motion_source(config, config.cameras[0]) == source
+    assert bool(motion_specs(config, _registry(framediff=_engine()))[0]) == (source in {"gateway", "both"})

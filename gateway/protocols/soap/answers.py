@@ -42,6 +42,12 @@ def text(node: Element | None, path: str = "") -> str:
     return "" if found is None else (found.text or "").strip()
 
 
+def header_blocks(parameters: Element | None) -> str:
+    """Return the children of ReferenceParameters as header blocks of a request to their owner (WS-Addressing §3.3)."""
+    children = () if parameters is None else parameters.iterchildren(etree.Element)
+    return "".join(etree.tostring(child, encoding="unicode", with_tail=False) for child in children)
+
+
 def _fault(fault: Element, version: SoapVersion) -> SoapFault:
     if version is SoapVersion.V11:
         codes = (text(fault, "faultcode"), *(text(code) for code in fault.iterfind("detail/{*}Code")))

@@ -1,0 +1,170 @@
+"""Events that cameras tell, on the gateway's own bus: one supervised task per camera, one policy of coming back."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.domain.device_event import DeviceEvent, DeviceEventKind
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event, TopicDescription
+from gateway.sdk.clock import Clock
+from gateway.sdk.driver import DeviceEvents
+from gateway.services.eventbus import EventBus
+from gateway.services.motion_alarm import MOTION_ALARM, MotionAlarms
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
+"""Seconds until a camera whose events were lost is asked again; they double."""
+HOPELESS_DELAY = 600.0
+"""For a camera that has no events, or refuses the login."""
+MOTION_SECONDS = 60.0
+"""After which motion ends that the camera never ends, unless it says again that it goes on."""
+_WHO: Final = "camera"
+_HOPELESS: Final = (ErrorKind.UNSUPPORTED, ErrorKind.UNAUTHENTICATED)
+_log = logging.getLogger(__name__)
+
+
+def _of_picture(topic: str) -> TopicDescription:
+    name = f"tns1:VideoSource/{topic}/ImagingService"
+    return TopicDescription(name, (("Source", "tt:ReferenceToken"),), (("State", "xs:boolean"),), is_property=True)
+
+
+PICTURE_TOPICS: Final = {
+    DeviceEventKind.DARK: _of_picture("ImageTooDark"),
+    DeviceEventKind.BRIGHT: _of_picture("ImageTooBright"),
+    DeviceEventKind.BLURRED: _of_picture("ImageTooBlurry"),
+    DeviceEventKind.SCENE: _of_picture("GlobalSceneChange"),
+}
+DIGITAL_INPUT: Final = TopicDescription(
+    "tns1:Device/Trigger/DigitalInput",
+    (("InputToken", "tt:ReferenceToken"),),
+    (("LogicalState", "xs:boolean"),),
+    is_property=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EventCamera:
+    """One camera that tells events."""
+
+    id: str
+    driver: DeviceEvents
+    motion: bool
+    """Whether its word on motion counts."""
+
+
+class CameraEvents:
+    """Listens to all cameras that tell events. `run` does it until cancelled."""
+
+    def __init__(
+        self,
+        cameras: Sequence[EventCamera],
+        bus: EventBus,
+        alarms: MotionAlarms,
+        source_token: Callable[[str], str],
+        clock: Clock,
+    ) -> None:
+        """`source_token` makes a video source's token of a camera's id."""
+        self._listeners = [_Listener(camera, bus, alarms, source_token(camera.id), clock) for camera in cameras]
+        if cameras:
+            bus.declare(*PICTURE_TOPICS.values(), DIGITAL_INPUT)
+        if any(camera.motion for camera in cameras):
+            bus.declare(MOTION_ALARM)
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for listener in self._listeners:
+                tasks.create_task(listener.run(), name=f"events of camera {listener.camera.id}")
+
+
+class _Listener:
+    """One camera: who sees motion in it, and since when nothing was heard of that."""
+
+    def __init__(self, camera: EventCamera, bus: EventBus, alarms: MotionAlarms, source: str, clock: Clock) -> None:
+        self.camera = camera
+        self._bus = bus
+        self._alarms = alarms
+        self._source = source
+        self._clock = clock
+        self._moving: dict[str, float] = {}
+        """When each rule of the camera last said that it sees motion."""
+        self._heard = False
+        self._complaint = ""
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        ending = asyncio.create_task(self._end_motion(), name=f"end of motion {self.camera.id}")
+        try:
+            await self._listen()
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        delay = FIRST_DELAY
+        while True:
+            self._heard, hopeless = False, False
+            try:
+                await self.camera.driver.events(self._take)
+                self._complain("the driver ended the events")
+            except GatewayError as error:
+                hopeless = error.kind in _HOPELESS
+                self._complain(error.message)
+            except Exception as error:  # noqa: BLE001 - the supervisor of a driver, which may be a stranger's
+                self._complain(f"{type(error).__name__}: {error}")
+            self._still()
+            if self._heard:
+                delay = FIRST_DELAY
+            await self._clock.sleep(HOPELESS_DELAY if hopeless else delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    def _take(self, event: DeviceEvent) -> None:
+        self._heard, self._complaint = True, ""
+        if event.kind is DeviceEventKind.MOTION:
+            self._motion(event)
+        elif event.kind is DeviceEventKind.DIGITAL_INPUT:
+            token = {"InputToken": f"DigitalInput_{self.camera.id}_{event.name}"}
+            self._bus.publish(Event.of(DIGITAL_INPUT.topic, token, {"LogicalState": event.on}))
+        else:
+            self._bus.publish(Event.of(PICTURE_TOPICS[event.kind].topic, {"Source": self._source}, {"State": event.on}))
+
+    def _motion(self, event: DeviceEvent) -> None:
+        if not self.camera.motion:
+            return
+        if event.on:
+            self._moving[event.name] = self._clock.monotonic()
+            self._news.set()
+        else:
+            self._moving.pop(event.name, None)
+        self._tell_motion()
+
+    def _tell_motion(self) -> None:
+        self._alarms.tell(self.camera.id, _WHO, on=bool(self._moving))
+
+    def _still(self) -> None:
+        """End all motion: nobody hears any more whether it goes on."""
+        if self._moving:
+            self._moving.clear()
+            self._tell_motion()
+
+    async def _end_motion(self) -> None:
+        """End motion that the camera forgets to end."""
+        while True:
+            self._news.clear()
+            if not self._moving:
+                await self._news.wait()
+            oldest = min(self._moving.values(), default=self._clock.monotonic())
+            await self._clock.sleep(max(oldest + MOTION_SECONDS - self._clock.monotonic(), 0.0))
+            limit = self._clock.monotonic() - MOTION_SECONDS
+            forgotten = [name for name, since in self._moving.items() if since <= limit]
+            for name in forgotten:
+                del self._moving[name]
+            if forgotten:
+                self._tell_motion()
+
+    def _complain(self, complaint: str) -> None:
+        if complaint != self._complaint:
+            _log.warning("camera %s: no events: %s", self.camera.id, complaint)
+        self._complaint = complaint

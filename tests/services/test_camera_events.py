@@ -1,0 +1,154 @@
+"""What cameras tell, on the gateway's bus."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from gateway.domain.device_event import DeviceEvent, DeviceEventKind
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.event import Event
+from gateway.services.device_events import (
+    FIRST_DELAY,
+    HOPELESS_DELAY,
+    LONGEST_DELAY,
+    MOTION_SECONDS,
+    CameraEvents,
+    EventCamera,
+)
+from gateway.services.eventbus import EventBus
+from gateway.services.motion_alarm import MotionAlarms
+from gateway.testing.clock import FakeClock, settle
+
+MOTION = DeviceEventKind.MOTION
+
+
+class Camera:
+    """Tells what the test says, and fails when it says so."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[DeviceEvent], None] = lambda _: None
+        self.calls = 0
+        self._failure: asyncio.Future[None] | None = None
+
+    async def events(self, tell: Callable[[DeviceEvent], None]) -> None:
+        self.calls += 1
+        self.tell = tell
+        self._failure = asyncio.get_running_loop().create_future()
+        await self._failure
+
+    async def fail(self, kind: ErrorKind = ErrorKind.UNAVAILABLE) -> None:
+        assert self._failure is not None
+        self._failure.set_exception(GatewayError(kind, "camera c closed the connection"))
+        await settle()
+
+
+class Scene:
+    def __init__(self, *, motion: bool = True) -> None:
+        self.clock, self.camera, self.told = FakeClock(), Camera(), list[tuple[str, str, str]]()
+        self.bus = EventBus(self.clock)
+        self.alarms = MotionAlarms(self.bus, token)
+        self.events = CameraEvents([EventCamera("door", self.camera, motion)], self.bus, self.alarms, token, self.clock)
+        self.bus.attach(self)
+
+    def deliver(self, event: Event) -> None:
+        topic = event.topic.removeprefix("tns1:")
+        self.told.append((topic, event.source[0][1], event.data[0][1]))
+
+    def news(self) -> list[tuple[str, str, str]]:
+        told, self.told = self.told, []
+        return told
+
+
+def token(camera: str) -> str:
+    return f"VideoSource_{camera}"
+
+
+@contextlib.asynccontextmanager
+async def listening(*, motion: bool = True) -> AsyncIterator[Scene]:
+    scene = Scene(motion=motion)
+    task = asyncio.create_task(scene.events.run())
+    await settle()
+    try:
+        yield scene
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+BEGINS, ENDS = [("VideoSource/MotionAlarm", "VideoSource_door", state) for state in ("true", "false")]
+
+
+async def test_motion_begins_with_the_first_rule_and_ends_with_the_last() -> None:
+    async with listening() as scene:
+        for name, on in (("a", False), ("a", True), ("b", True), ("a", True), ("a", False), ("b", False)):
+            scene.camera.tell(DeviceEvent(MOTION, on, name))
+        assert scene.news() == [ENDS, BEGINS, ENDS]
+
+
+async def test_motion_that_the_camera_never_ends_is_ended() -> None:
+    async with listening() as scene:
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        await scene.clock.advance(MOTION_SECONDS - 1)
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))  # it goes on
+        await scene.clock.advance(MOTION_SECONDS - 1)
+        assert scene.news() == [BEGINS]
+        await scene.clock.advance(1)
+        assert scene.news() == [ENDS]
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        await scene.clock.advance(MOTION_SECONDS)
+        assert scene.news() == [BEGINS, ENDS]
+
+
+async def test_a_camera_that_is_lost_sees_no_motion_and_is_asked_again_ever_more_slowly() -> None:
+    async with listening() as scene:
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        await scene.camera.fail()
+        assert scene.news() == [BEGINS, ENDS]
+        delay = FIRST_DELAY
+        for calls in range(2, 10):
+            await scene.clock.advance(delay - 0.1)
+            assert scene.camera.calls == calls - 1
+            await scene.clock.advance(0.1)
+            assert scene.camera.calls == calls
+            await scene.camera.fail()
+            delay = min(delay * 2, LONGEST_DELAY)
+
+
+async def test_a_camera_without_events_or_a_login_is_left_in_peace() -> None:
+    async with listening() as scene:
+        for calls, kind in enumerate((ErrorKind.UNSUPPORTED, ErrorKind.UNAUTHENTICATED), 1):
+            assert scene.camera.calls == calls
+            await scene.camera.fail(kind)
+            await scene.clock.advance(HOPELESS_DELAY - 1)
+            assert scene.camera.calls == calls
+            await scene.clock.advance(1)
+
+
+async def test_pictures_and_inputs_have_topics_of_their_own() -> None:
+    async with listening() as scene:
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DARK, on=True))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.SCENE, on=False))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
+        assert scene.news() == [
+            ("VideoSource/ImageTooDark/ImagingService", "VideoSource_door", "true"),
+            ("VideoSource/GlobalSceneChange/ImagingService", "VideoSource_door", "false"),
+            ("Device/Trigger/DigitalInput", "DigitalInput_door_1", "true"),
+        ]
+
+
+async def test_motion_of_the_camera_does_not_count_where_the_gateway_looks() -> None:
+    async with listening(motion=False) as scene:
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        assert scene.news() == []
+        assert "tns1:VideoSource/MotionAlarm" not in {each.topic for each in scene.bus.topics()}
+
+
+async def test_two_who_see_the_same_motion_give_one_alarm() -> None:
+    async with listening() as scene:
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        scene.alarms.tell("door", "gateway", on=True)
+        scene.camera.tell(DeviceEvent(MOTION, on=False, name="a"))
+        assert scene.news() == [BEGINS]
+        scene.alarms.tell("door", "gateway", on=False)
+        assert scene.news() == [ENDS]
