@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.conftest import GATEWAY
+from e2e.conftest import GATEWAY, PEERS
 
 from gateway.domain.access import Secret
 from gateway.domain.device_event import DeviceEvent, DeviceEventKind
@@ -23,6 +23,7 @@ PASSWORD = "e2e-Pass.1"
 ENVIRONMENT = {**os.environ, "GATEWAY_ADMIN_PASSWORD": PASSWORD}
 QUIET = "[discovery]\nenabled = false\n[multicast]\nenabled = false\n"
 CAMERA = '[[camera]]\nid = "pattern"\nname = "Simulated"\ndriver = "testpattern"\n[camera.settings]\naudio = false\n'
+CROSSING = '[motion]\nenabled = true\nengine = "difference"\n[[camera]]\nid = "road"\ndriver = "crossing"\n'
 
 
 def free_port() -> int:
@@ -52,12 +53,17 @@ class Program:
 def running(folder: Path, configuration: str) -> Iterator[Program]:
     folder.mkdir()
     (folder / "gateway.toml").write_text(QUIET + configuration)
+    installed = folder / "crossing-1.0.dist-info"  # a stranger's camera, and an engine for its picture
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: crossing\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[gateway]\ncrossing = crossing_camera\n")
+    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join((str(PEERS), str(folder)))}
     # Ports of its own choice, which stay the same when it starts anew.
     ports = ["--http", f"127.0.0.1:{free_port()}", "--rtsp", f"127.0.0.1:{free_port()}"]
     command = [GATEWAY, "run", folder / "gateway.toml", "--data", folder / "data", "--json", *ports]
     with (
         (folder / "log").open("w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment) as process,
     ):
         try:
             yield Program(process, folder)
@@ -95,7 +101,7 @@ def test_a_gateway_is_the_camera_of_another(tmp_path: Path) -> None:
 
 
 async def test_the_motion_that_a_gateway_sees_is_heard_by_another(tmp_path: Path) -> None:
-    with running(tmp_path / "near", f"[motion]\nenabled = true\n{CAMERA}") as near:
+    with running(tmp_path / "near", CROSSING) as near:
         settings = OnvifSettings(near.report()["onvif"], username="admin", password=Secret(PASSWORD))
         driver = OnvifDriver(settings, driver_context())
         told = asyncio.Queue[DeviceEvent]()
