@@ -1,6 +1,6 @@
 """One reader per live stream, however many viewers: it frames each unit once and hands it to the senders."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -181,6 +181,21 @@ class StreamHub:
             if report:
                 self._udp.report(track, report)
             self._udp.deliver(track, self._refragmenter.datagrams(unit), start=key)
+
+    def deliver_burst(self, units: Sequence[AccessUnit]) -> None:
+        """Send units that are there all at once: without reports, by one send for each TCP viewer."""
+        if self.reporting or self._has_udp or len(units) <= 1:
+            for unit in units:
+                self.deliver(unit)
+            return
+        for unit in units:
+            packets = len(unit.packets.offsets)
+            self._states[unit.track].packets += packets
+            self._states[unit.track].octets += len(unit.packets.data) - _HEADERS * packets
+        for framing, lane in self._lanes.items():
+            wanted = [unit for unit in units if framing.channels[unit.track] is not None]
+            key = any(unit.keyframe and unit.track == self._video for unit in wanted)
+            lane.deliver(b"".join([framing.frame(unit, b"") for unit in wanted]), start=key)
 
     def start(self, tracks: Mapping[int, object], after_ns: int = 0, *, udp: bool = False) -> Start:
         """Return what a viewer of some tracks would get first, captured later than `after_ns`.

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extended
+from gateway.domain.media import AccessUnit
+from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extension
 from gateway.protocols.rtp.packetize import Packetizer
 from gateway.protocols.rtsp import headers, ranges
 from gateway.protocols.rtsp.messages import Request, RtspError
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_pace import Pace
 from gateway.servers.rtsp_readahead import ReadAhead
 from gateway.servers.rtsp_session import Session, Sessions
 from gateway.services.playback import Frame, Opened, Player
@@ -28,9 +30,7 @@ ANSWER_SECONDS: Final = 0.5
 """How long a PLAY waits for its first frame, which says where playing really begins."""
 POLL_SECONDS: Final = 0.002
 """How often a client that takes all it can get is looked at."""
-LATE_SECONDS: Final = 1.0
-"""What is later than this, as after a wait for a slow client or for what is yet to be recorded, is on time."""
-BURST: Final = 64 * 1024
+BURST: Final = 128 * 1024
 """Bytes of frames that are sent in one go as fast as it goes, before anything else gets its turn."""
 UDP_BITS_PER_SECOND: Final = 200_000_000
 """Over UDP nothing tells how fast the client is."""
@@ -211,7 +211,9 @@ class Replay:
 
     async def _next(self) -> Frame | None:
         """Return the next frame, None at the end."""
-        frame = None if self._frames is None else await self._frames.next()
+        return self._noted(None if self._frames is None else await self._frames.next())
+
+    def _noted(self, frame: Frame | None) -> Frame | None:
         if frame is not None:
             self._at_ns = frame.utc_ns
         return frame
@@ -242,20 +244,25 @@ class Replay:
         """Send frame after frame; tells whether it came to the end, and not to where it is to pause."""
         pace = self._pace()
         while True:
-            self._first = frame = self._first or await self._next()
-            if frame is None:
+            self._first = self._first or await self._next()
+            if self._first is None:
                 return True
-            if self._pause_ns is not None and (frame.utc_ns >= self._pause_ns) != self._wanted.backward:
+            if self._is_past(self._first):
                 return False
-            if frame.track in session.machine.transports:
-                await self._send(session, frame, pace)
-            self._first = None
-            self._played_ns = pace.played_ns
+            if self._first.track not in session.machine.transports:
+                self._first = None
+                continue
+            await self._turn(session, self._first, pace)
+            self._send(session, pace)
 
-    def _pace(self) -> "Pace":
+    def _is_past(self, frame: Frame) -> bool:
+        return self._pause_ns is not None and (frame.utc_ns >= self._pause_ns) != self._wanted.backward
+
+    def _pace(self) -> Pace:
         return Pace(self._clock.monotonic(), self._played_ns, abs(self._asked.scale), backward=self._wanted.backward)
 
-    async def _send(self, session: Session, frame: Frame, pace: "Pace") -> None:
+    async def _turn(self, session: Session, frame: Frame, pace: Pace) -> None:
+        """Wait until a frame is due and the client can take it."""
         due = pace.due(frame, self._clock.monotonic())
         if self._asked.paced:
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
@@ -263,16 +270,39 @@ class Replay:
             await self._room(session, sum(map(len, frame.payload)))
         while session.viewer is None and not session.carrier.sender.idle:
             await self._clock.sleep(POLL_SECONDS)
+
+    def _send(self, session: Session, pace: Pace) -> None:
+        """Send the frame whose turn it is. As fast as it goes over TCP, what else has been read goes with it.
+
+        Nothing else runs meanwhile, so that a PAUSE finds every frame either sent or not.
+        """
+        at_once = not self._asked.paced and session.viewer is None
+        units: list[AccessUnit] = []
+        size = 0
+        while self._first is not None and not self._is_past(self._first):
+            if self._first.track in session.machine.transports:
+                if units:
+                    pace.due(self._first, self._clock.monotonic())
+                units += (unit := self._unit(self._first, pace))
+                size += sum(len(each.packets.data) for each in unit)
+            self._first, self._played_ns = None, pace.played_ns
+            if at_once and size < BURST and self._frames is not None:
+                self._first = self._noted(self._frames.at_hand())
+        self._burst += size * at_once
+        session.hub.deliver_burst(units)
+
+    def _unit(self, frame: Frame, pace: Pace) -> list[AccessUnit]:
+        """Return a frame as it is sent; nothing when it can't be."""
         rtp_time = self._rtp_time(frame.track, frame.utc_ns, pace.frame_ns)
         now_ns = self._clock.utc_ns()  # what sender reports tell; the frame's own time is in the extension
-        try:
-            unit = self._packetizers[frame.track].unit(frame.payload, rtp_time, now_ns, frame.keyframe)
-        except ValueError as error:
-            _log.debug("a frame of %s is left out: %s", self.opened.recording, error)
-            return
         marks = Mark.CLEAN_POINT * frame.keyframe | Mark.DISCONTINUITY * frame.begins
         marks |= Mark.END * frame.ends | Mark.LAST * frame.last
-        session.hub.deliver(extended(unit, frame.utc_ns, Mark(marks), self._asked.cseq))
+        mark = extension(frame.utc_ns, marks, self._asked.cseq)
+        try:
+            return [self._packetizers[frame.track].unit(frame.payload, rtp_time, now_ns, frame.keyframe, mark)]
+        except ValueError as error:
+            _log.debug("a frame of %s is left out: %s", self.opened.recording, error)
+            return []
 
     async def _room(self, session: Session, size: int) -> None:
         """Let others run now and then; over UDP wait, too, as long as frames take at the greatest rate."""
@@ -287,54 +317,6 @@ class Replay:
         rate = self.opened.description.tracks[track].clock_rate
         elapsed = played_ns if self._asked.paced else float(utc_ns - self.opened.span.start_ns)
         return self._rtp_zero[track] + round(elapsed * rate / _NS)
-
-
-class Pace:
-    """When frames are due, and at which playing time they are shown. Gaps are passed over at once.
-
-    Backward, a GOP is sent at once, forward, and shown from its last frame to its first (ONVIF Streaming §6.7.3): the
-    playing time of its frames decreases, that of GOPs increases.
-    """
-
-    def __init__(self, now: float, played_ns: float, scale: float, *, backward: bool) -> None:
-        self.played_ns = played_ns
-        """Where playing has come to: the end of what was sent."""
-        self.frame_ns = played_ns
-        """The playing time of the frame that was asked about last."""
-        self._began = now - played_ns / _NS
-        self._scale = scale
-        self._backward = backward
-        self._anchor_ns: int | None = None
-        self._base_ns = played_ns
-        self._gop = -1
-        self._earlier_ns: int | None = None
-        """Backward, where the GOP that was sent before begins."""
-
-    def due(self, frame: Frame, now: float) -> float:
-        """Return the monotonic time at which to send a frame. What is very late is not caught up with."""
-        new_gop, self._gop = frame.gop != self._gop, frame.gop
-        if self._anchor_ns is None or (new_gop and (self._backward or frame.begins)):
-            self._anchor_ns = frame.until_ns if self._backward else frame.utc_ns
-            self._base_ns = self.played_ns + self._left_out_ns(frame)
-        if self._backward:
-            self._earlier_ns = frame.utc_ns if new_gop else self._earlier_ns
-            end_ns = frame.utc_ns + frame.duration_ns
-            self.frame_ns = self._base_ns + max(self._anchor_ns - end_ns, 0) / self._scale
-            due_ns = self._base_ns
-        else:
-            due_ns = self.frame_ns = self._base_ns + (frame.utc_ns - self._anchor_ns) / self._scale
-        self.played_ns = max(self.played_ns, self.frame_ns + frame.duration_ns / self._scale)
-        due = self._began + due_ns / _NS
-        if now - due > LATE_SECONDS:
-            self._began += now - due
-            due = now
-        return due
-
-    def _left_out_ns(self, frame: Frame) -> float:
-        """Return the playing time, backward, of what is not sent between two GOPs, such as all but key frames."""
-        if self._earlier_ns is None or frame.after_gap:
-            return 0.0
-        return max(self._earlier_ns - frame.until_ns, 0) / self._scale
 
 
 def asked_of(request: Request) -> Asked:

@@ -48,8 +48,12 @@ class ReadAhead:
         """Return the next frame, None at the end."""
         if not self._waiting:
             await self.ready()
-            if not self._waiting:
-                return None
+        return self.at_hand()
+
+    def at_hand(self) -> Frame | None:
+        """Return the next frame if it has been read."""
+        if not self._waiting:
+            return None
         frame = self._waiting.popleft()
         self._size -= sum(map(len, frame.payload))
         if not self._room.is_set() and len(self._waiting) < AHEAD // 2 and self._size < AHEAD_BYTES // 2:

@@ -31,6 +31,8 @@ class Viewer:
     most: int = 1000
     """So many units it takes at first."""
     units: list[AccessUnit] = field(default_factory=list)
+    bursts: list[int] = field(default_factory=list)
+    """How many units came at once."""
 
     def __post_init__(self) -> None:
         self.hub = self.machine = self.carrier = self.sender = self
@@ -39,6 +41,11 @@ class Viewer:
         self.units.append(unit)
         self.most -= 1
         self.idle = self.idle and self.most != 0
+
+    def deliver_burst(self, units: list[AccessUnit]) -> None:
+        self.bursts.append(len(units))
+        for unit in units:
+            self.deliver(unit)
 
     def say_bye(self, _session: object) -> None:
         self.byes += 1
@@ -181,7 +188,8 @@ async def test_after_the_end_it_goes_on_where_recording_has(film: Film) -> None:
     assert (client.names(), client.viewer.byes) == ("v11 v11.25 v11.5 v11.75 v30 v30.25 v30.5 v30.75", 3)
 
 
-async def test_a_pause_as_fast_as_it_goes(film: Film) -> None:
+async def test_a_pause_as_fast_as_it_goes(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.servers.rtsp_playback.BURST", 1)
     client = await remote(film, most=5)
     await client.play(Range=clock_range(0), Rate_Control="no")
     await settle(60)
@@ -192,6 +200,31 @@ async def test_a_pause_as_fast_as_it_goes(film: Film) -> None:
     await client.play(Rate_Control="no")
     await settle(60)
     assert client.names() == "v1.25 v1.5 v1.75 v10 v10.25 v10.5 v10.75 v11 v11.25 v11.5 v11.75"
+
+
+async def test_what_has_been_read_goes_in_one_burst_and_none_of_it_is_lost(film: Film) -> None:
+    client = await remote(film, idle=False)
+    await client.play(Range=clock_range(0), Rate_Control="no")
+    client.replay.pause_at(at(10.5))
+    client.viewer.idle = True
+    await client.clock.advance(0.1)
+    assert client.names() == "v0 v0.25 v0.5 v0.75 v1 v1.25 v1.5 v1.75 v10 v10.25"
+    assert max(client.viewer.bursts) > 4
+    assert await client.play(Rate_Control="no") == ClockRange(at(10.5))
+    await settle(60)
+    assert client.names() == "v10.5 v10.75 v11 v11.25 v11.5 v11.75"
+
+
+async def test_a_burst_waits_for_the_client_whatever_track_comes_first() -> None:
+    film = Film()
+    film.record(0, 2)
+    client = await remote(film, idle=False)
+    client.viewer.transports = {1: None}
+    await client.play(Range=clock_range(0), Rate_Control="no")
+    assert client.names() == ""
+    client.viewer.idle = True
+    await client.clock.advance(0.1)
+    assert client.names() == "a0 a0.25 a0.5 a0.75 a1 a1.25 a1.5 a1.75"
 
 
 async def test_a_moment_to_pause_at(film: Film) -> None:

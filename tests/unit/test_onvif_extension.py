@@ -1,7 +1,7 @@
 """The header extension of replayed frames, byte by byte."""
 
 from gateway.domain.media import MediaKind, TrackDescription
-from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extended
+from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extension
 from gateway.protocols.rtp.packetize import Packetizer
 
 TRACK = TrackDescription(MediaKind.VIDEO, "H264", 96, 90_000)
@@ -10,8 +10,11 @@ NOON = 1_795_348_800_500_000_000
 
 
 def test_it_stands_behind_the_header_of_the_first_packet_only() -> None:
-    plain = Packetizer(1, TRACK, 0xCAFE, 7, mtu=100).unit([b"\x65" + bytes(range(250))], 1234, NOON, keyframe=True)
-    unit = extended(plain, NOON, Mark.CLEAN_POINT | Mark.DISCONTINUITY, 0x1FE)
+    mark = extension(NOON, Mark.CLEAN_POINT | Mark.DISCONTINUITY, 0x1FE)
+    plain, unit = (
+        Packetizer(1, TRACK, 0xCAFE, 7, mtu=100).unit([b"\x65" + bytes(range(250))], 1234, NOON, True, more)  # noqa: FBT003
+        for more in (b"", mark)
+    )
     before, after = plain.packets.data, unit.packets.data
     first = 4 + 100
     assert (len(plain.packets.offsets), unit.packets.offsets[0], unit.packets.offsets[1]) == (3, 0, first + SIZE)

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.media import MediaKind, TrackDescription
 from gateway.protocols.rtp import block, ntp
-from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extended
+from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extension
 from gateway.protocols.rtp.packet import parse
 from gateway.protocols.rtp.packetize import Packetizer
 
@@ -16,8 +16,12 @@ UTC_NS = 1_245_066_540_440_000_000
 @pytest.mark.parametrize("size", [1, 1300, 1368, 1369, 1384, 20_000])
 def test_only_the_first_packet_of_a_frame_has_it(size: int) -> None:
     payload = b"\x65" + bytes(number % 251 for number in range(size))
-    unit = Packetizer(0, H264, 0x55, 65_534, 1400 - SIZE).unit([b"\x67sps", payload], 90_000, UTC_NS, keyframe=True)
-    found = extended(unit, UTC_NS, Mark.CLEAN_POINT, 1)
+    unit, found = (
+        Packetizer(0, H264, 0x55, 65_534, 1400 - SIZE).unit(
+            [b"\x67sps", payload], 90_000, UTC_NS, keyframe=True, extension=more
+        )
+        for more in (b"", extension(UTC_NS, Mark.CLEAN_POINT, 1))
+    )
     before, after = list(block.packets(unit.packets)), list(block.packets(found.packets))
     assert [bytes(packet) for packet in after[1:]] == [bytes(packet) for packet in before[1:]]
     assert max(map(len, after)) <= 1400

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.protocols.rtsp.messages import Headers, Request, RtspError
 from gateway.protocols.rtsp.ranges import ClockRange, NptRange
-from gateway.servers.rtsp_playback import Asked, Pace, asked_of
+from gateway.servers.rtsp_pace import Pace
+from gateway.servers.rtsp_playback import Asked, asked_of
 from gateway.services.playback import Frame
 
 MS = 1_000_000
@@ -64,6 +65,15 @@ def test_backward_faster() -> None:
     assert played(pace, [replace(gop(3, -9000, 1)[0], after_gap=True)]) == [(0.5, 500.0)]
 
 
+def test_backward_what_is_left_out_takes_its_time_and_a_gap_takes_none() -> None:
+    pace = Pace(100.0, 0.0, 1.0, backward=True)
+    later, earlier, before_gap = (
+        gop(number, at_ms, 1, begins=True)[0] for number, at_ms in ((1, 4000), (2, 2000), (3, 0))
+    )
+    frames = [later, earlier, replace(before_gap, after_gap=True)]
+    assert played(pace, frames) == [(0.0, 0.0), (2.0, 2000.0), (2.25, 2250.0)]
+
+
 def test_what_is_very_late_is_not_caught_up_with() -> None:
     pace = Pace(100.0, 0.0, 1.0, backward=False)
     first, second, third, *_ = gop(1, 0)
@@ -89,6 +99,7 @@ def test_what_play_can_ask_for() -> None:
     assert (asked.paced, asked.scale, asked.intra, asked.interval_ns) == (False, -1.0, True, 4000 * MS)
     asked = play(Range="npt=0.000-", Scale="-2", Frames="predicted", Immediate="yes", Rate_Control="YES")
     assert (asked.range, asked.scale, asked.intra, asked.paced) == (NptRange(0.0), -2.0, False, True)
+    assert asked.references
     assert play(Scale="8", Rate_Control="no").scale == 1.0
 
 

@@ -120,10 +120,12 @@ class NalFormat(PayloadFormat):
             view = memoryview(unit)
             header, kind = self.fragment_header(view)
             body = view[self.header_size :]
-            step = room - self.header_size - 1
-            for start in range(0, len(body), step):
-                flags = (start == 0) << 7 | (start + step >= len(body)) << 6
-                yield header + bytes((flags | kind,)), body[start : start + step]
+            step = room - self.header_size - 1  # at least two, for the unit is longer than the room
+            end = (len(body) - 1) // step * step
+            yield header + bytes((0x80 | kind,)), body[:step]
+            if end > step:
+                yield header + bytes((kind,)), body[step:end]
+            yield header + bytes((0x40 | kind,)), body[end:]
 
     def marks_end(self) -> bool:
         """The last packet of a picture is marked."""

@@ -4,7 +4,6 @@ import struct
 from enum import IntFlag
 from typing import Final
 
-from gateway.domain.media import AccessUnit, PacketBlock
 from gateway.protocols.rtp import ntp
 
 SIZE: Final = 16
@@ -13,9 +12,6 @@ SIZE: Final = 16
 _EXTENSION = struct.Struct("!HHQBB2x")
 _PROFILE: Final = 0xABAC
 _WORDS: Final = 3
-_HEADERS: Final = 4 + 12
-_EXTENDED: Final = 0x10
-"""The bit X of an RTP header (RFC 3550 §5.1)."""
 
 
 class Mark(IntFlag):
@@ -31,13 +27,6 @@ class Mark(IntFlag):
     """The track has no more data."""
 
 
-def extended(unit: AccessUnit, utc_ns: int, marks: Mark, cseq: int) -> AccessUnit:
-    """Return a unit whose first packet carries the extension; `cseq` is that of the PLAY that it answers."""
-    extension = _EXTENSION.pack(_PROFILE, _WORDS, ntp.from_utc_ns(utc_ns), marks, cseq & 0xFF)
-    data, offsets = unit.packets.data, unit.packets.offsets
-    size = int.from_bytes(data[2:4], "big") + SIZE
-    head = data[:2] + size.to_bytes(2, "big") + bytes((data[4] | _EXTENDED,)) + data[5:_HEADERS]
-    moved = [offset + SIZE for offset in offsets]
-    moved[0] = 0
-    block = PacketBlock(b"".join((head, extension, memoryview(data)[_HEADERS:])), moved)
-    return AccessUnit(unit.track, unit.rtp_time, unit.utc_ns, unit.keyframe, block, unit.depacketize)
+def extension(utc_ns: int, marks: int, cseq: int) -> bytes:
+    """Return the extension of a frame's first packet; `cseq` is that of the PLAY that it answers."""
+    return _EXTENSION.pack(_PROFILE, _WORDS, ntp.from_utc_ns(utc_ns), marks, cseq & 0xFF)

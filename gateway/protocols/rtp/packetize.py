@@ -12,6 +12,8 @@ _HEAD = struct.Struct("!BBHBBHII")
 """Interleaved frame header and RTP header."""
 _VERSION: Final = 0x80
 _MARKER: Final = 0x80
+_EXTENDED: Final = 0x10
+"""The bit X."""
 
 
 class Packetizer:
@@ -33,25 +35,76 @@ class Packetizer:
         rtp_time: int,
         utc_ns: int,
         keyframe: bool,  # noqa: FBT001
+        extension: bytes = b"",
     ) -> AccessUnit:
         """Return the access unit of one frame: NAL units, or one JPEG file, or audio frames.
 
+        Its first packet gets the header extension (RFC 3550 §5.3.1), by which it is longer than the others at most.
+
         Raises ValueError when the payload format can't carry the frame.
         """
-        pieces = list(self._format.pieces(payload, self._room))
-        parts: list[bytes | memoryview] = []
-        offsets = []
-        position = 0
-        last = len(pieces) - 1
-        for index, (prefix, content) in enumerate(pieces):
-            size = HEADER_SIZE + len(prefix) + len(content)
-            second = self._payload_type | (self._marker if index == last else 0)
-            head = _HEAD.pack(
-                0x24, 2 * self._track, size, _VERSION, second, self.sequence, rtp_time & 0xFFFFFFFF, self._ssrc
-            )
-            parts += (head, prefix, content)
+        parts: list[bytes | memoryview] = []  # heads and contents of packets in turn
+        offsets: list[int] = []
+        sequence, position = self.sequence, 0
+        for prefix, content in self._format.pieces(payload, self._room):
+            step = self._room - len(prefix)
+            alike = max(len(content) - 1, 0) // step
+            last = content
+            if alike:
+                size = HEADER_SIZE + self._room
+                heads = self._heads(size, sequence, rtp_time, prefix, alike)
+                run: list[bytes | memoryview] = [b""] * (2 * alike)
+                run[::2] = heads
+                run[1::2] = [content[at : at + step] for at in range(0, alike * step, step)]
+                parts += run
+                offsets += range(position, position + alike * (4 + size), 4 + size)
+                position += alike * (4 + size)
+                sequence += alike
+                last = content[alike * step :]
+            size = HEADER_SIZE + len(prefix) + len(last)
+            parts += (self._head(size, sequence, rtp_time) + prefix, last)
             offsets.append(position)
             position += 4 + size
-            self.sequence = (self.sequence + 1) & 0xFFFF
-        block = PacketBlock(b"".join(parts), tuple(offsets))
+            sequence += 1
+        self.sequence = sequence & 0xFFFF
+        if parts and self._marker:
+            parts[-2] = _changed(parts[-2], 5, parts[-2][5] | self._marker)
+        if parts and extension:
+            parts[0] = _extended(parts[0], extension)
+            offsets[1:] = [offset + len(extension) for offset in offsets[1:]]
+        block = PacketBlock(b"".join(parts), offsets)
         return AccessUnit(self._track, rtp_time, utc_ns, keyframe, block, self._format)
+
+    def _head(self, size: int, sequence: int, rtp_time: int) -> bytes:
+        return _HEAD.pack(
+            0x24,
+            2 * self._track,
+            size,
+            _VERSION,
+            self._payload_type,
+            sequence & 0xFFFF,
+            rtp_time & 0xFFFFFFFF,
+            self._ssrc,
+        )
+
+    def _heads(self, size: int, sequence: int, rtp_time: int, prefix: bytes, count: int) -> list[memoryview]:
+        """Return the heads of packets that differ by their numbers only; columns of bytes are set at once."""
+        head = self._head(size, sequence, rtp_time) + prefix
+        length = len(head)
+        heads = bytearray(head * count)
+        numbers = struct.pack(f"!{count}H", *[number & 0xFFFF for number in range(sequence, sequence + count)])
+        heads[6::length], heads[7::length] = numbers[::2], numbers[1::2]
+        view = memoryview(heads)
+        return [view[at : at + length] for at in range(0, count * length, length)]
+
+
+def _changed(head: bytes | memoryview, at: int, value: int) -> bytes:
+    """Return a head with another byte in one place."""
+    return b"".join((head[:at], bytes((value,)), head[at + 1 :]))
+
+
+def _extended(head: bytes | memoryview, extension: bytes) -> bytes:
+    """Return a packet's head with a header extension behind its RTP header."""
+    size = int.from_bytes(head[2:4], "big") + len(extension)
+    fixed = _changed(head, 4, head[4] | _EXTENDED)
+    return b"".join((fixed[:2], size.to_bytes(2, "big"), fixed[4 : _HEAD.size], extension, fixed[_HEAD.size :]))

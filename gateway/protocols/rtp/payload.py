@@ -11,7 +11,10 @@ MAX_PARTS: Final = 128
 """A frame is joined from at most this many blocks (8 MB); what a stream sends beyond is no frame."""
 
 Piece = tuple[bytes, bytes | memoryview]
-"""A packet's payload to send: what the format puts in front, and a slice of the frame."""
+"""A packet's payload to send: what the format puts in front, and a slice of the frame.
+
+A slice that is too long for one packet is cut into full ones, each behind the same bytes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class PayloadFormat:
         return True
 
     def pieces(self, frame: Sequence[bytes | memoryview], room: int) -> Iterator[Piece]:
-        """Yield the payloads of the packets that carry a frame, each at most `room` bytes long.
+        """Yield the payloads of the packets that carry a frame, for packets with room for so many bytes.
 
         Raises ValueError when the format can't cut a frame that is too long.
         """
@@ -74,12 +77,11 @@ class PayloadFormat:
 class Joined(PayloadFormat):
     """Frames cut at any byte, the last packet marked: metadata documents, LATM, unknown video."""
 
-    def pieces(self, frame: Sequence[bytes | memoryview], room: int) -> Iterator[Piece]:
+    def pieces(self, frame: Sequence[bytes | memoryview], room: int) -> Iterator[Piece]:  # noqa: ARG002 - it is cut anywhere
         """Cut the frame into packets."""
         for unit in frame:
-            view = memoryview(unit)
-            for start in range(0, len(view), room):
-                yield b"", view[start : start + room]
+            if unit:
+                yield b"", memoryview(unit)
 
     def marks_end(self) -> bool:
         """The last packet is marked."""
