@@ -313,6 +313,34 @@ async def test_a_sink_that_fails_to_choose_or_hangs_takes_nobody_down(
     assert caplog.text.count("sink out fails to choose among events") == 1
 
 
+async def test_what_is_acknowledged_is_sent_again_only_after_a_kill_and_with_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver, answers = Receiver(), ["locked", "locked", ""]
+    async with running(tmp_path, HurriedClock(), _Sink(receiver)) as place:
+        advance = place.database.outbox.advance
+
+        async def fail(sink: str, done: int, oldest_ns: int) -> Any:
+            if done and answers[0] and (problem := answers.pop(0)):
+                raise GatewayError(ErrorKind.UNAVAILABLE, f"the database is {problem}")
+            return await advance(sink, done, oldest_ns)
+
+        monkeypatch.setattr(place.database.outbox, "advance", fail)
+        place.press(1, 2)
+        await receiver.until(lambda: len(receiver.entries) == 2)
+    assert (receiver.counts, answers) == ([1, 2], [""])
+    async with running(tmp_path, HurriedClock(), _Sink(receiver), kill=True) as place:
+        answers[:] = ["locked"] * 1000
+        advance = place.database.outbox.advance
+        monkeypatch.setattr(place.database.outbox, "advance", fail)
+        place.press(3)
+        await receiver.until(lambda: len(receiver.entries) == 3)
+    async with running(tmp_path, HurriedClock(), _Sink(receiver)):
+        await receiver.until(lambda: len(receiver.entries) == 4)
+    assert receiver.counts == [1, 2, 3, 3]
+    assert receiver.entries[2].id == receiver.entries[3].id
+
+
 async def test_structures_arrive_in_the_types_of_json(tmp_path: Path) -> None:
     receiver = Receiver()
     async with running(tmp_path, FakeClock(), _Sink(receiver)) as place:
