@@ -12,20 +12,13 @@ from gateway.domain.event import Event, PropertyOperation, value_text
 from gateway.domain.event_history import Place, place_at
 from gateway.domain.recording import Recording, Span
 from gateway.services.archive import LATEST_NS
+from gateway.services.search_windows import Windows
 from gateway.services.searches import Step
 from gateway.services.searches_scope import Archive, shown
 from gateway.services.stored_events import FoundEvent, RecordingEvents
 
 RECORDING_STATE = "tns1:RecordingHistory/Recording/State"
 TRACK_STATE = "tns1:RecordingHistory/Track/State"
-
-_DAY_NS = 86_400 * 1_000_000_000
-FIRST_WINDOW_NS = _DAY_NS
-"""Time that the first step of a search looks at. Each looks at twice as much as the one before it, or half as much."""
-
-_SHORTEST_NS, _LONGEST_NS = 2 * _DAY_NS, 64 * _DAY_NS
-_FEW, _MANY = 500, 2000
-"""Events in a step, below which the next is longer and above which it is shorter: the event loop must not wait."""
 
 _AROUND_NS = 2_000_000_000
 """What is looked at beyond a window, to see what a stretch in its first or last second joins."""
@@ -84,12 +77,11 @@ async def find_events(
     looked_at = Looked(recordings if takes(RECORDING_STATE) or takes(TRACK_STATE) else (), archive, takes(TRACK_STATE))
     if start_states:
         yield await _states(looked_at, stored, start_ns)
-    rest = _searched(recordings, archive, stored.extent(), min(start_ns, end_ns), max(start_ns, end_ns))
-    length = FIRST_WINDOW_NS
-    while rest.start_ns < rest.end_ns:
-        window, rest = _split(rest, length, backward=backward)
+    low, high = min(start_ns, end_ns), max(start_ns, end_ns)
+    windows = Windows(_searched(recordings, archive, stored.extent(), low, high), backward=backward)
+    for window in windows:
         found = await looked_at.events(window)
-        length = _next_length(length, len(found))
+        windows.found = len(found)
         async for step in _merged(found[::-1] if backward else found, stored, window, backward=backward):
             yield step
     if backward and start_states:
@@ -169,7 +161,7 @@ async def timelines(archive: Archive, recording: Recording, window: Span, *, tra
     found = [Timeline(token, "", _shown(runs, growing))]
     held = {each.token for each in extent.tracks} if extent is not None else set()
     shown_tracks = [track.token for track in recording.tracks if track.token in held] if tracks else []
-    alone = len(shown_tracks) < 2  # noqa: PLR2004
+    alone = len(shown_tracks) < 2 or not runs  # noqa: PLR2004
     pieces = [(around, frozenset(shown_tracks))] if alone else await _pieces(archive, token, around)
     for track in shown_tracks:
         spans = [span for run in runs for span in _with_track(run, pieces, track)]
@@ -235,21 +227,6 @@ def _searched(recordings: Sequence[Recording], archive: Archive, stored: Span | 
     if not spans:
         return Span(low, low)
     return Span(max(low, min(span.start_ns for span in spans)), min(high, max(span.end_ns for span in spans)) + 1)
-
-
-def _split(span: Span, length: int, *, backward: bool) -> tuple[Span, Span]:
-    """Return the next window of a search and the rest."""
-    if backward:
-        middle = max(span.start_ns, span.end_ns - length)
-        return Span(middle, span.end_ns), Span(span.start_ns, middle)
-    middle = min(span.end_ns, span.start_ns + length)
-    return Span(span.start_ns, middle), Span(middle, span.end_ns)
-
-
-def _next_length(length: int, found: int) -> int:
-    if found < _FEW:
-        return min(length * 2, _LONGEST_NS)
-    return max(length // 2, _SHORTEST_NS) if found > _MANY else length
 
 
 async def _states(looked_at: Looked, stored: RecordingEvents, time_ns: int) -> Step:

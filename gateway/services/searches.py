@@ -31,7 +31,7 @@ DEFAULT_WAIT = 5.0
 MAX_RESULTS = 1000
 """Results in one answer."""
 
-MAX_BACKLOG = 5000
+MAX_BACKLOG = 1000
 """Results that are found ahead of the client; the search pauses there."""
 
 _log = logging.getLogger(__name__)

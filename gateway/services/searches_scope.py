@@ -8,6 +8,7 @@ from typing import Protocol
 from gateway.domain.recording import Extent, Recording, RecordingTrack, Segment, Span
 from gateway.services.recordings import Recordings
 from gateway.services.recordings_errors import Reason, RecordingError
+from gateway.services.search_windows import Windows
 from gateway.services.searches import Step
 
 _SECOND = 1_000_000_000
@@ -118,17 +119,33 @@ async def find_recordings(found: Sequence[Information]) -> AsyncIterator[Step]:
 async def find_runs(
     found: Sequence[Information], archive: Archive, around: Around | None = None
 ) -> AsyncIterator[Step]:
-    """Yield each recording's gap-free stretches, one result each; a recording is one step."""
+    """Yield each recording's gap-free stretches, one result each, in order of their starts."""
     for each in found:
         extent = archive.extent(each.recording.token)
         if extent is None:
             continue
-        span = extent.span if around is None else Span(around.at_ns - around.before_ns, around.at_ns + around.after_ns)
-        runs = await archive.runs(each.recording.token, Span(span.start_ns, max(span.end_ns, span.start_ns + 1)))
-        if around is not None:
-            runs = around.choose(runs)
-        pieces = [piece for run in runs if (piece := _piece(each, shown(run))).tracks]
-        yield Step(tuple(pieces), span.end_ns)
+        pages = _runs(archive, each.recording.token, extent.span) if around is None else _near(archive, each, around)
+        async for runs, end_ns in pages:
+            pieces = [piece for run in runs if (piece := _piece(each, shown(run))).tracks]
+            yield Step(tuple(pieces), end_ns)
+
+
+async def _runs(archive: Archive, token: str, span: Span) -> AsyncIterator[tuple[list[Span], int]]:
+    """Yield the stretches that begin in one window after the other, with the window's end."""
+    windows = Windows(Span(span.start_ns, max(span.end_ns, span.start_ns + 1)))
+    for window in windows:
+        overlapping = await archive.runs(token, window)
+        first = window.start_ns == span.start_ns
+        runs = [run for run in overlapping if first or run.start_ns >= window.start_ns]
+        windows.found = len(runs)
+        yield runs, window.end_ns
+
+
+async def _near(archive: Archive, each: Information, around: Around) -> AsyncIterator[tuple[list[Span], int]]:
+    """Yield the stretches that are asked for around a time."""
+    span = Span(around.at_ns - around.before_ns, around.at_ns + around.after_ns)
+    runs = await archive.runs(each.recording.token, Span(span.start_ns, max(span.end_ns, span.start_ns + 1)))
+    yield list(around.choose(runs)), span.end_ns
 
 
 def _piece(whole: Information, run: Span) -> Information:

@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -23,7 +23,21 @@ from typing import Any
 from gateway.db import Catalogue, open_database
 from gateway.db.catalogue_times import BITMAP_BYTES, DAY_NS, MINUTE_NS, MINUTES
 from gateway.db.packing import pack
-from gateway.domain.recording import Fragment, Segment, Span
+from gateway.domain.media import MediaKind
+from gateway.domain.recording import (
+    Fragment,
+    Recording,
+    RecordingSource,
+    RecordingTrack,
+    Retention,
+    Segment,
+    Span,
+)
+from gateway.services.archive import Archive
+from gateway.services.history import find_events
+from gateway.services.searches import Step
+from gateway.services.searches_scope import Information, RecordingStatus, find_recordings, find_runs
+from gateway.services.stored_events import NoEvents, RecordingEvents
 
 CAMERAS, DAYS, QUICK_DAYS = 16, 360, 10
 FIRST_DAY = 20_000
@@ -37,6 +51,10 @@ BLOBS = 500
 """Different lists of fragments; the rows take them in turn."""
 WARM, REOPENED = 300, 15
 """How often each question is asked."""
+
+RESULTS, STEPS = 100, 300
+"""Of a search: results that a client fetches at once, and how many steps are looked at."""
+TRACKS = (("VIDEO001", MediaKind.VIDEO), ("AUDIO001", MediaKind.AUDIO))
 
 EVER = Span(0, (1 << 63) - 1)
 Ask = Callable[[Catalogue], Awaitable[object]]
@@ -83,6 +101,7 @@ def measure(days: int = DAYS) -> dict[str, Any]:
             "bytes": size,
             "bytes_per_camera_day": size / (CAMERAS * days),
             "questions": asyncio.run(_ask_all(Path(folder), days)),
+            "searches": asyncio.run(_searches(Path(folder))),
         }
 
 
@@ -98,6 +117,9 @@ def show(figures: dict[str, Any]) -> None:
             f"{name:36} {each['p50']:8.2f} {each['p99']:8.2f}            {each['reopened_p50']:6.2f} "
             f"{each['reopened_max']:8.2f}{mark}"
         )
+    print(f"{'CPU milliseconds':36} {'first':>8}   {RESULTS} more {'p50':>6} {'p99':>8}")
+    for name, each in figures["searches"].items():
+        print(f"{name:36} {each['first']:8.2f}            {each['p50']:6.2f} {each['p99']:8.2f}")
 
 
 def _questions(moments: Moments) -> dict[str, Ask]:
@@ -155,6 +177,53 @@ async def _ask_all(directory: Path, days: int) -> dict[str, dict[str, float]]:
         }
         for name in warm
     }
+
+
+async def _searches(directory: Path) -> dict[str, dict[str, float]]:
+    """Search as clients do, each from its begin to its first results, and each step of what follows."""
+    with closing(open_database(directory)) as database:
+        archive = Archive(database.catalogue, database.catalogue)  # type: ignore[arg-type] - no bytes are read
+        await archive.start()
+        found = [_information(archive, f"Recording_cam{number}") for number in range(CAMERAS)]
+        recordings = [each.recording for each in found]
+        nothing = RecordingEvents(NoEvents(), {})
+        searches: dict[str, AsyncIterator[Step]] = {
+            "FindRecordings": find_recordings(found),
+            "FindRecordings by run": find_runs(found, archive),
+            "FindRecordings by run, of events": find_runs(found[-1:], archive),
+            "FindEvents of 15 cameras": find_events(
+                recordings[:-1], archive, nothing, 0, EVER.end_ns, start_states=False
+            ),
+            "FindEvents of 16": find_events(recordings, archive, nothing, 0, EVER.end_ns, start_states=False),
+            "FindEvents of 16 backwards": find_events(recordings, archive, nothing, EVER.end_ns, 0, start_states=False),
+        }
+        return {name: await _steps(steps) for name, steps in searches.items()}
+
+
+async def _steps(steps: AsyncIterator[Step]) -> dict[str, float]:
+    """Return CPU milliseconds until the first results, and those of 100 results after them."""
+    costs, first, results, started = [], 0.0, 0, time.process_time()
+    begun = started
+    async for step in steps:
+        now = time.process_time()
+        if not results:
+            first = (now - begun) * 1000
+        elif step.results:
+            costs.append((now - started) * 1000 * min(1.0, RESULTS / len(step.results)))
+        results += len(step.results)
+        started = now
+        if len(costs) == STEPS:
+            break
+    return {"first": first, "p50": _quantile(costs, 0.5), "p99": _quantile(costs, 0.99), "results": results}
+
+
+def _information(archive: Archive, token: str) -> Information:
+    extent = archive.extent(token)
+    if extent is None:
+        raise ValueError(f"nothing is recorded of {token}")
+    tracks = tuple(RecordingTrack(name, kind) for name, kind in TRACKS)
+    recording = Recording(token, RecordingSource(token, token, "", ""), "", Retention(DAYS), tracks, configured=True)
+    return Information(recording, RecordingStatus.STOPPED, tuple((track, extent.span) for track in tracks))
 
 
 def _changes(days: int) -> dict[str, Ask]:

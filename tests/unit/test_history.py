@@ -10,13 +10,14 @@ from gateway.domain.event import Event, PropertyKey, PropertyOperation
 from gateway.domain.event_history import EventPage, Place
 from gateway.domain.recording import Span
 from gateway.services.archive import LATEST_NS
-from gateway.services.history import FIRST_WINDOW_NS, RECORDING_STATE, find_events
+from gateway.services.history import RECORDING_STATE, find_events
+from gateway.services.search_windows import FIRST_NS
 from gateway.services.stored_events import FoundEvent, NoEvents, RecordingEvents, StoredEvents
 
 VIDEO = ("VIDEO001",)
 MOTION = "tns1:VideoSource/MotionAlarm"
 NOTHING = RecordingEvents(NoEvents(), {})
-DAY = 86_400
+DAY, HOUR = 86_400, 3600
 
 
 async def search(
@@ -110,26 +111,26 @@ async def test_gaps_within_a_second_still_alternate(site: Site) -> None:
 
 
 async def test_long_times_are_searched_in_windows(site: Site) -> None:
-    week = 7 * FIRST_WINDOW_NS // SECOND  # where the third window ends
+    week = 7 * FIRST_NS // SECOND  # where the third window ends
     minutes = [segment("Recording_yard", at, at + 60) for at in range(0, 40 * DAY, 5 * DAY)]
     site.record(*minutes, segment("Recording_yard", week, week + 60), segment("Recording_yard", week - 60, week))
     forward = await search(site, 0, 50 * DAY)
     assert len(told(forward)) == 20
     assert (await search(site, 50 * DAY, 0)) == forward[::-1]
     steps = find_events(site.recordings.all(), site.archive, NOTHING, 0, LATEST_NS, start_states=False)
-    assert len([step async for step in steps]) == 6, "of 1, 2, 4, 8, 16 and the rest of the days"
+    assert len([step async for step in steps]) == 10, "of 1, 2, 4 … 256 and the rest of the hours"
 
 
 async def test_steps_get_shorter_where_there_is_much(site: Site) -> None:
-    busy = range(7 * DAY, 23 * DAY, 1200)
-    site.record(*(segment("Recording_yard", at, at + 60, tracks=["VIDEO001"]) for at in (0, *busy)))
+    busy = range(7 * HOUR, 23 * HOUR, 50)
+    site.record(*(segment("Recording_yard", at, at + 20, tracks=["VIDEO001"]) for at in (0, *busy)))
     steps = find_events(site.recordings.all(), site.archive, NOTHING, 0, LATEST_NS, start_states=False)
     sizes = [len(step.results) async for step in steps]
-    assert sizes == [4, 0, 0, 8 * 72 * 4, 4 * 72 * 4, 4 * 72 * 4]
+    assert sizes == [4, 0, 0, *(hours * 72 * 4 for hours in (8, 4, 2, 1, 1))]
 
 
 async def test_a_track_that_changes_at_the_edge_of_a_window_is_told_once(site: Site) -> None:
-    week = 7 * FIRST_WINDOW_NS // SECOND  # where the third window ends
+    week = 7 * FIRST_NS // SECOND  # where the third window ends
     site.record(
         segment("Recording_yard", 0, week),
         segment("Recording_yard", week, week + 60, run=0, tracks=VIDEO),
