@@ -103,6 +103,7 @@ def _archive(*, quick: bool) -> None:
     programs = {
         "recording": ["recording.py", *(["--gb", "0.1"] if quick else [])],
         "replay": ["replay.py", *(["--seconds", "8"] if quick else [])],
+        "seek": ["seek.py", *(["--quick"] if quick else [])],
         "catalogue": ["catalogue.py", *(["--quick"] if quick else [])],
         "events": ["events.py", *(["--seconds", "8"] if quick else [])],
     }
