@@ -43,14 +43,15 @@ class MotionRule:
 def polygon_of(cells: frozenset[int]) -> Polygon:
     """Return the one polygon that covers some cells, by the even-odd rule. Raises ValueError for none.
 
-    Its parts are rectangles that hang together by lines there and back, which cover nothing.
+    Its parts are rectangles that hang together by lines there and back, which cover nothing. All lines are upright or
+    level, so that no rounding makes them differ.
     """
     if cells == ALL_CELLS:
         return WHOLE_PICTURE
     corners: list[Point] = []
     for left, top, right, bottom in _rectangles(cells):
         (x0, y0), (x1, y1) = _corner(left, top), _corner(right, bottom)
-        corners += [(0.0, 0.0), (x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
+        corners += [(0.0, 0.0), (0.0, y0), (x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0), (0.0, y0)]
     if not corners:
         raise ValueError("no cell is active")
     return tuple(corners)
