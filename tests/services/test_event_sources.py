@@ -61,7 +61,7 @@ async def test_changes_of_profiles_and_configurations_are_told() -> None:
     profiles.add(token, [("Metadata", "Metadata_yard")])
     profiles.configure(ConfigurationKind.METADATA, "Metadata_yard", ConfigurationSettings("Mine"))
     profiles.delete(token)
-    events = await history.events(0, reverse=False, limit=9)
+    events = [event for _, event in (await history.events((0, 0), reverse=False, limit=9)).found]
     assert [(event.topic, event.source, event.operation) for event in events] == [
         (PROFILE_CHANGED.topic, (("Token", token),), None),
         (PROFILE_CHANGED.topic, (("Token", token),), None),
