@@ -13,7 +13,7 @@ from gateway.sdk.clock import Clock
 from gateway.sdk.driver import CameraDriver, Inspectable, Inspection
 
 ASK_SECONDS: Final = 60.0
-PICTURE_SECONDS: Final = 15.0
+PICTURE_SECONDS: Final = 30.0
 """For the first key frame: some cameras make one every ten seconds."""
 MAX_LOGINS: Final = 3
 """Of a set that one camera is tried with: many lock an account after five failures."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from e2e.conftest import GATEWAY, PEERS
+from e2e.network import LAN, Network
 
 from gateway.domain.access import Secret
 from gateway.domain.device_event import DeviceEvent, DeviceEventKind
@@ -112,3 +113,18 @@ async def test_the_motion_that_a_gateway_sees_is_heard_by_another(tmp_path: Path
         assert event.kind is DeviceEventKind.MOTION
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+def test_a_software_camera_of_somebody_else_passes_every_step(network: Network, ipycam: None, tmp_path: Path) -> None:
+    for port in (9080, 9554):  # it opens them when it pleases
+        listens = f"until (: > /dev/tcp/{LAN}/{port}) 2> /dev/null; do sleep 0.2; done"
+        assert network.house.run("bash", "-c", listens, timeout=60).returncode == 0
+    command = (GATEWAY, "camera", "test", "--address", f"{LAN}:9080", "--data", tmp_path / "data")
+    tested = network.house.run(*command, timeout=90)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    lines = tested.stdout.splitlines()
+    assert [line.split("yes")[0].strip() for line in lines[:4]] == [
+        "reachable", "logged in", "described", "first picture"
+    ]  # fmt: skip
+    assert "H264 640x272" in lines[3]
+    assert any(line.split()[:1] == ["sub"] and f"rtsp://{LAN}:9554/video_sub" in line for line in lines)
