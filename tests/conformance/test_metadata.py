@@ -1,7 +1,7 @@
 """Metadata documents and their configurations, held against ONVIF's schemas."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,8 +11,10 @@ from onvif_calls import CODEC, CONTRACT, Caller
 
 from gateway.config import Config
 from gateway.domain.event import Event, TopicDescription
+from gateway.domain.media import AccessUnit, StreamDescription
 from gateway.domain.motion import MotionRegion, MotionResult
 from gateway.domain.recording import Recording, RecordingJob
+from gateway.metadata import LiveMetadata
 from gateway.onvif.events_faults import EventFaults
 from gateway.onvif.events_filter import FilterReader
 from gateway.onvif.events_message import EventMessages
@@ -23,7 +25,11 @@ from gateway.onvif.media_profiles import MediaProfiles, Streaming
 from gateway.onvif.metadata import MetadataContent, MetadataDocuments
 from gateway.onvif.recording_schema import moment
 from gateway.recordings import configured_recordings
+from gateway.services.eventbus import EventBus
 from gateway.services.metadata import Content
+from gateway.services.streams import LiveStream
+from gateway.testing.clock import FakeClock
+from gateway.testing.streams import video_description
 
 ALARM, STARTED = "tns1:VideoSource/MotionAlarm", "tns1:Device/Started"
 TOPICS = (
@@ -229,3 +235,58 @@ async def test_a_synchronization_point_is_that_of_the_profiles_stream(validate: 
             await call("SetSynchronizationPoint", f"<{prefix}:ProfileToken>{token}</{prefix}:ProfileToken>")
         assert asked == ["/live/yard/main/metadata", "/live/yard/sub", "/live/yard/metadata"]
         asked.clear()
+
+
+class Camera:
+    """A camera's stream, as the gateway has it."""
+
+    def __init__(self) -> None:
+        self.live = LiveStream("/live/yard/main")
+        self.live.describe(video_description())
+
+    def stream(self, path: str) -> LiveStream | None:
+        return self.live if path == self.live.path else None
+
+    def description(self, path: str) -> StreamDescription | None:
+        return video_description() if path == self.live.path else None
+
+
+@dataclass
+class Engine:
+    """What looks at the pictures, and a reader of the stream."""
+
+    found: Callable[[str, MotionResult], None] = lambda _camera, _result: None
+    documents: list[etree._Element] = field(default_factory=list)
+
+    def watch(self, watcher: Callable[[str, MotionResult], None]) -> None:
+        self.found = watcher
+
+    def read_filter(self, _nodes: object) -> Callable[[Event], bool]:
+        return lambda _event: True
+
+    def deliver(self, unit: AccessUnit) -> None:
+        self.documents.append(etree.fromstring(bytes(unit.payload()[0])))
+
+    def described(self, _description: StreamDescription) -> None:
+        raise AssertionError("nothing is described anew")
+
+
+def test_the_gateway_s_parts_together(validate: Validate) -> None:
+    """Events of the bus and what an engine sees become valid documents of the camera that they are about."""
+    clock, made, engine = FakeClock(), profiles(), Engine()
+    bus = EventBus(clock)
+    bus.declare(*TOPICS)
+    live = LiveMetadata(Camera(), bus, CODEC, clock)  # type: ignore[arg-type]
+    live.follow(made, engine, engine, lambda: Recorded({"yard": "Yard"}))  # type: ignore[arg-type]
+    stream = live.streams.stream("/live/yard/main/metadata")
+    assert stream is not None
+    stream.attach(engine)
+    for token in ("VideoSource_yard", "VideoSource_door", "Recording_yard"):
+        bus.publish(Event.of(ALARM, {"Source": token}, {"State": True}))
+    engine.found("yard", MotionResult(NOW_NS, regions=(MotionRegion(0.4, 0.4, 0.6, 0.6),)))
+    engine.found("door", MotionResult(NOW_NS, regions=(MotionRegion(0.4, 0.4, 0.6, 0.6),)))
+    for root in engine.documents:
+        validate(root)
+    sources = [root.xpath("string(//tt:Source/tt:SimpleItem/@Value)", namespaces=NS) for root in engine.documents]
+    assert sources == ["VideoSource_yard", "Recording_yard", ""]
+    assert len(engine.documents[2].findall("tt:VideoAnalytics/tt:Frame/tt:Object", NS)) == 1
