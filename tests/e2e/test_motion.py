@@ -24,7 +24,7 @@ from soap_kit import envelope, token
 from gateway.db import open_database
 from gateway.domain.recording import Segment, Span
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
 EVENTS = "http://www.onvif.org/ver10/events/wsdl"
 SOON = 0.5
 """Seconds from a frame's capture to its event at a pull point."""
