@@ -1,5 +1,6 @@
 """Live streams: one per camera profile, fanned out to readers without waiting for any of them."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -14,6 +15,7 @@ MAX_PARTS = 128
 """Units of one key frame; a camera whose timestamps stand still must not fill the memory."""
 
 _MEASURE_SECONDS = 2.0
+_GOPS_MEASURED = 8
 _LONGEST_GOP_SECONDS = 60.0
 _NS = 1_000_000_000
 
@@ -150,6 +152,8 @@ class _VideoMeter:
         self.frame_rate = 0.0
         self.bitrate = 0
         self.gop_length = 0
+        """Frames of the longest of the last GOPs: encoders that also cut at changes of the scene make shorter ones."""
+        self._lengths: deque[int] = deque(maxlen=_GOPS_MEASURED)
         self._seconds = 0.0
         self._frames = 0
         self._bytes = 0
@@ -167,13 +171,15 @@ class _VideoMeter:
         """Count a GOP, given with the key frame that follows it; figures come from at least two seconds."""
         first = gop[0]
         frames = [unit for unit in gop if unit.track == first.track]
-        self.gop_length = len({unit.rtp_time for unit in frames})
+        length = len({unit.rtp_time for unit in frames})
+        self._lengths.append(length)
+        self.gop_length = max(self._lengths)
         seconds = (following.utc_ns - first.utc_ns) / _NS
         if not 0 < seconds < _LONGEST_GOP_SECONDS:
             self._seconds, self._frames, self._bytes = 0.0, 0, 0
             return
         self._seconds += seconds
-        self._frames += self.gop_length
+        self._frames += length
         self._bytes += sum(len(unit.packets.data) for unit in frames)
         if self._seconds >= _MEASURE_SECONDS:
             self.frame_rate = round(self._frames / self._seconds, 1)

@@ -50,7 +50,7 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
     again = [plain(message) for message in pull_point.PullMessages(SHORT, 100).NotificationMessage]
     call(pull_point, "Seek", dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
     past = [plain(message) for message in pull_point.PullMessages(SHORT, 100).NotificationMessage]
-    empty = pull_point.PullMessages(SHORT, 100)
+    nothing = filtered.PullMessages(SHORT, 100), filtered.PullMessages(SHORT, 100)
     subscribed = call(
         client.notification(), "Subscribe", {"Address": {"_value_1": "http://127.0.0.1:9/"}}, None, "PT60S"
     )
@@ -70,9 +70,9 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
         "past": past,
         "brokers": brokers,
         "pull_points": int(capabilities.MaxPullPoints),
-        "empty": len(empty.NotificationMessage),
         "renewed": (renewed.TerminationTime - renewed.CurrentTime).total_seconds(),
-        "filtered": [plain(message) for message in filtered.PullMessages(SHORT, 100).NotificationMessage],
+        "filtered": [plain(message) for message in nothing[0].NotificationMessage],
+        "empty": len(nothing[1].NotificationMessage),
         "no_topic": unread,
         "after": refusal(lambda: pull_point.PullMessages(SHORT, 1)),
     }
