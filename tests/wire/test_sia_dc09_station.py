@@ -221,11 +221,13 @@ async def test_answers_to_something_else_and_nonsense_do_not_count() -> None:
 
 
 async def test_a_receiver_that_says_nothing_is_asked_again() -> None:
-    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    held: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
     settings = ReceiverSettings("127.0.0.1", silent.sockets[0].getsockname()[1])
     async with silent:
         with pytest.raises(GatewayError, match="no answer within 1 seconds"):
             await sink(settings, timeout=1.0, attempts=1).send(motion())
+        held[0].close()
     nobody = ReceiverSettings("127.0.0.1", free_port(), "udp")
     with pytest.raises(GatewayError, match=f"{nobody}: can't be reached: Connection refused"):
         await sink(nobody).send(motion())

@@ -228,11 +228,13 @@ async def test_a_service_that_hangs_up_or_says_nothing_is_unavailable(service: S
         with pytest.raises(GatewayError, match=rf"^http://127.0.0.1:{service.port}: ServerDisconnected") as failed:
             await sink.send(motion())
     assert failed.value.kind is ErrorKind.UNAVAILABLE
-    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    held: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/"
     async with silent, opened(url, timeout=1.0) as sink:
         with pytest.raises(GatewayError, match="no answer within 1 seconds"):
             await sink.send(motion())
+        held[0].close()
 
 
 @pytest.fixture
