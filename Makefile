@@ -1,5 +1,5 @@
 # The commands of the project. Everything they need is installed by scripts/setup, once.
-.PHONY: run test check unit e2e test-pythons test-pythons-peers quick wheel bench soak fuzz lock clean
+.PHONY: run test check unit e2e bench-motion test-pythons test-pythons-peers quick wheel bench soak fuzz lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv-wheel/bin
@@ -50,6 +50,11 @@ wheel: ## Build the wheel, install it with the example driver, and run that driv
 bench: ## CPU, latency and memory of the relay and of the SOAP services
 	@scripts/setup test
 	$(BIN)/python tests/bench
+
+bench-motion: ## How well motion is told, beside OpenCV's background models
+	@scripts/setup run
+	@$(BIN)/pip install -q 'opencv-python-headless>=4.12'
+	$(BIN)/python tests/bench/motion.py
 
 soak: ## Sixteen cameras recorded for ten minutes: the gateway is killed twenty times, then eight replays go on beside; SECONDS=60 for a look
 	@scripts/setup test

@@ -9,7 +9,7 @@ from gateway_framediff.cells import Grid, Group, extremes
 
 NOISE_FACTOR = 4.0
 """A cell stands out by so many times its own mean deviation."""
-LEAST_DEVIATION = 0.8
+LEAST_DEVIATION, MOST_DEVIATION = 0.8, 40.0
 FIRST = 0.4
 """Seconds of memory at the start; it grows with the background's age."""
 EXPOSURE = 2.5
@@ -32,6 +32,8 @@ class Background:
         self._memory = memory
         self._mean = cells.copy()
         self._deviation = np.full(cells.shape, 2.0, np.float32)
+        self._contrast = np.zeros(cells.shape, np.float32)
+        """Of the present picture, before shaking is allowed for."""
         self._age = 0.0
         self._shaking = 0
 
@@ -44,6 +46,7 @@ class Background:
         """Return how far each cell is from the background, but for changes of exposure and for a camera that shakes."""
         difference = cells - self._exposed(cells)
         contrast: Grid = np.abs(difference)
+        self._contrast = contrast
         out = np.count_nonzero(contrast > self.noise)
         self._shaking = max(0, self._shaking - 1)
         if out <= SHAKING * contrast.size and not self._shaking:
@@ -98,8 +101,7 @@ class Background:
             steady[group.rows, group.columns] = 0
         difference = cells - self._mean
         self._mean += share * difference
-        deviation = np.minimum(np.abs(difference - np.median(difference)), 40.0)
-        self._deviation += steady * (deviation - self._deviation)
+        self._deviation += steady * (np.minimum(self._contrast, MOST_DEVIATION) - self._deviation)
         np.maximum(self._deviation, LEAST_DEVIATION, out=self._deviation)
 
     def restart(self, cells: Grid) -> None:

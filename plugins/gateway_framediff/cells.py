@@ -26,11 +26,8 @@ class Group:
     top: int
     right: int
     bottom: int
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Return the mean column and row."""
-        return float(self.columns.mean()), float(self.rows.mean())
+    centre: tuple[float, float]
+    """Mean column and row."""
 
     @property
     def size(self) -> int:
@@ -104,7 +101,7 @@ def groups(mask: Mask) -> list[Group]:
 
 def _group(rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Group:
     box = int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
-    return Group(rows, columns, *box)
+    return Group(rows, columns, *box, (float(columns.mean()), float(rows.mean())))
 
 
 def _labels(mask: Mask) -> npt.NDArray[np.int32]:

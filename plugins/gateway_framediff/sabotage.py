@@ -8,6 +8,8 @@ import numpy.typing as npt
 from gateway.domain.motion import Tampering
 from gateway_framediff.cells import Grid
 
+EVERY = 0.4
+"""Seconds between two looks."""
 AFTER = 3.0
 """Seconds that it must last."""
 DARK_LUMA, DARK_RANGE = 24.0, 24.0
@@ -25,13 +27,18 @@ class Sabotage:
     """Looks at one camera's pictures."""
 
     def __init__(self) -> None:
-        self._age = 0.0
+        self._age = self._waited = 0.0
         self._sharpness = 0.0
         self._edges: Grid | None = None
         self._lasted = dict.fromkeys(Tampering, 0.0)
+        self._found: frozenset[Tampering] = frozenset()
 
     def look(self, image: npt.NDArray[np.uint8], cells: Grid, step: float) -> frozenset[Tampering]:
         """Take the next picture, `step` seconds after the last; return what has been wrong for long enough."""
+        self._waited += step
+        if 0 < self._waited < EVERY:
+            return self._found
+        step, self._waited = self._waited, 0.0
         self._age += step
         edges = _edges(cells)
         sharpness = _sharpness(image)
@@ -45,7 +52,8 @@ class Sabotage:
             self._age, self._edges, self._sharpness = 0.0, None, 0.0
         if not (dark or blurred or changed):
             self._learn(edges, sharpness, step)
-        return frozenset(kind for kind, lasted in self._lasted.items() if lasted >= AFTER)
+        self._found = frozenset(kind for kind, lasted in self._lasted.items() if lasted >= AFTER)
+        return self._found
 
     def _is_other(self, edges: Grid) -> bool:
         if self._edges is None:
