@@ -40,7 +40,6 @@ enabled = false
 
 [motion]
 enabled = true
-engine = "difference"
 mode = "all"
 hold = 0.5
 
