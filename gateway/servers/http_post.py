@@ -37,12 +37,13 @@ class HttpPoster:
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         if self._session is not None:
-            await self._session.close()
+            session, self._session = self._session, None
+            await session.close()
 
     async def post(self, url: str, data: bytes) -> None:
         """Return when the consumer has answered with 2xx. Raises GatewayError UNAVAILABLE when it has not in time."""
         if self._session is None:
-            raise GatewayError(ErrorKind.UNAVAILABLE, "nothing is sent before the start")
+            raise GatewayError(ErrorKind.UNAVAILABLE, "nothing is sent before the start and after the end")
         try:
             async with self._session.post(url, data=data, allow_redirects=False) as answer:
                 if not _OK <= answer.status < _REDIRECTION:

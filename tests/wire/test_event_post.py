@@ -63,7 +63,7 @@ async def test_nobody_there(consumer: Consumer, poster: HttpPoster) -> None:
         await poster.post(f"{consumer.base}/0", b"x")
     with pytest.raises(GatewayError, match="ClientConnectorError"):
         await poster.post("http://127.0.0.1:9/", b"x")
-    with pytest.raises(GatewayError, match="nothing is sent before the start"):
+    with pytest.raises(GatewayError, match="nothing is sent before the start and after the end"):
         await HttpPoster("text/xml").post(consumer.base, b"x")
 
 
@@ -78,3 +78,11 @@ async def test_a_consumer_that_never_answers(monkeypatch: pytest.MonkeyPatch) ->
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(GatewayError, match=r"no answer within 0\.05 seconds"):
             await poster.post(f"http://127.0.0.1:{port}/", b"x")
+
+
+async def test_nothing_is_sent_after_the_end(consumer: Consumer) -> None:
+    async with HttpPoster("text/plain") as poster:
+        pass
+    with pytest.raises(GatewayError, match="nothing is sent before the start and after the end"):
+        await poster.post(f"{consumer.base}/200", b"late")
+    assert consumer.taken == []
