@@ -14,6 +14,7 @@ class DeviceEventKind(StrEnum):
     SCENE = "scene"
     """The picture shows another scene: the camera was turned or covered."""
     DIGITAL_INPUT = "digital-input"
+    RELAY = "relay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +24,4 @@ class DeviceEvent:
     kind: DeviceEventKind
     on: bool
     name: str = ""
-    """Which of several: the rule that saw motion, the token of an input."""
+    """Which of several: the rule that saw motion, the token of an input or of a relay."""

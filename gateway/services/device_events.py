@@ -42,6 +42,12 @@ DIGITAL_INPUT: Final = TopicDescription(
     (("LogicalState", "xs:boolean"),),
     is_property=True,
 )
+RELAY: Final = TopicDescription(
+    "tns1:Device/Trigger/Relay",
+    (("RelayToken", "tt:ReferenceToken"),),
+    (("LogicalState", "tt:RelayLogicalState"),),
+    is_property=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class CameraEvents:
         """`source_token` makes a video source's token of a camera's id."""
         self._listeners = [_Listener(camera, bus, alarms, source_token(camera.id), clock) for camera in cameras]
         if cameras:
-            bus.declare(*PICTURE_TOPICS.values(), DIGITAL_INPUT)
+            bus.declare(*PICTURE_TOPICS.values(), DIGITAL_INPUT, RELAY)
         if any(camera.motion for camera in cameras):
             bus.declare(MOTION_ALARM)
 
@@ -127,6 +133,9 @@ class _Listener:
         elif event.kind is DeviceEventKind.DIGITAL_INPUT:
             token = {"InputToken": f"DigitalInput_{self.camera.id}_{event.name}"}
             self._bus.publish(Event.of(DIGITAL_INPUT.topic, token, {"LogicalState": event.on}))
+        elif event.kind is DeviceEventKind.RELAY:
+            token = {"RelayToken": f"RelayOutput_{self.camera.id}_{event.name}"}
+            self._bus.publish(Event.of(RELAY.topic, token, {"LogicalState": "active" if event.on else "inactive"}))
         else:
             self._bus.publish(Event.of(PICTURE_TOPICS[event.kind].topic, {"Source": self._source}, {"State": event.on}))
 

@@ -130,10 +130,12 @@ async def test_pictures_and_inputs_have_topics_of_their_own() -> None:
         scene.camera.tell(DeviceEvent(DeviceEventKind.SCENE, on=False))
         scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
         scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.RELAY, on=True, name="1"))
         assert scene.news() == [
             ("VideoSource/ImageTooDark/ImagingService", "VideoSource_door", "true"),
             ("VideoSource/GlobalSceneChange/ImagingService", "VideoSource_door", "false"),
             ("Device/Trigger/DigitalInput", "DigitalInput_door_1", "true"),
+            ("Device/Trigger/Relay", "RelayOutput_door_1", "active"),
         ]
 
 
