@@ -45,11 +45,14 @@ class KeyFrame:
 class LiveStream:
     """The live flow of one profile: its description, the GOP in progress and its readers."""
 
-    __slots__ = ("_description", "_first_track", "_gop", "_gop_bytes", "_key_frame", "_meter", "_readers", "path")
+    __slots__ = ("_announced", "_description", "_first_track", "_gop", "_gop_bytes", "_key_frame", "_meter", "_readers", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._announced: StreamDescription | None = None
+        """What the driver said last."""
         self._description: StreamDescription | None = None
+        """That, with measured figures."""
         self._gop: list[AccessUnit] = []
         self._gop_bytes = 0
         self._key_frame: KeyFrame | None = None
@@ -83,14 +86,15 @@ class LiveStream:
         return len(self._readers)
 
     def describe(self, description: StreamDescription) -> None:
-        """Take the driver's announcement of the tracks."""
+        """Take the driver's announcement of the tracks. What was measured of the same tracks stays known."""
         self.interrupted()
-        self._meter = _VideoMeter()
-        video = description.first(MediaKind.VIDEO)
-        self._first_track = 0 if video is None else description.tracks.index(video)
-        self._description = description
+        if description != self._announced or self._description is None:
+            self._meter = _VideoMeter()
+            video = description.first(MediaKind.VIDEO)
+            self._first_track = 0 if video is None else description.tracks.index(video)
+            self._announced = self._description = description
         for reader in self._readers:
-            reader.described(description)
+            reader.described(self._description)
 
     def deliver(self, unit: AccessUnit) -> None:
         """Take one access unit from the driver and hand it to every reader."""

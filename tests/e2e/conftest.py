@@ -22,6 +22,9 @@ GATEWAY = Path(os.environ.get("GATEWAY_PROGRAM") or Path(sys.executable).parent 
 SYSTEM_PYTHON = "/usr/bin/python3"
 """Debian's: the one with GStreamer's bindings."""
 
+FILM_GOP = 132
+"""Frames; the film has one key frame."""
+
 HTTP_PORT, RTSP_PORT = 8080, 8554
 HTTPS_PORT, RTSPS_PORT = 8443, 8322
 USER, PASSWORD = "admin", "e2e-Pass.1"
@@ -206,7 +209,7 @@ def command(folder: Path, *arguments: object) -> "subprocess.CompletedProcess[st
 @pytest.fixture(scope="session")
 def measured(gateway: Gateway) -> Gateway:
     """A gateway that has seen two whole GOPs of the film, so that what it says of the stream changes no more."""
-    viewer = (SYSTEM_PYTHON, PEERS / "gst_viewer.py", gateway.stream("film"), "--seconds", 12)
+    viewer = (SYSTEM_PYTHON, PEERS / "gst_viewer.py", gateway.stream("film"), "--frames", 2 * FILM_GOP + 1)
     run_json(gateway.place, *viewer)
     return gateway
 

@@ -57,10 +57,14 @@ FFPROBE = {
 @pytest.mark.parametrize("camera", ["film", "ipycam", "pattern"])
 def test_gstreamer_plays(gateway: Gateway, camera: str, way: str) -> None:
     transport, scheme, port = GSTREAMER[way]
+    dropped = gateway.place.dropped_datagrams()
     tracks = watch(gateway, gateway.stream(camera, port=port, scheme=scheme), transport, 3)
+    dropped = gateway.place.dropped_datagrams() - dropped
     video = tracks["video"]
     assert video["encoding"] == "H264"
-    assert {name: track["gaps"] for name, track in tracks.items()} == dict.fromkeys(tracks, 0)
+    lost = sum(track["lost"] for track in tracks.values())
+    assert lost <= dropped, "only a viewer that is too slow loses packets"
+    assert lost == 0 or transport in {"udp", "multicast"}
     assert video["keyframe_first"] or way == "multicast", "who joins a group comes in between"
     assert video["frames"] >= 30
 
@@ -88,7 +92,7 @@ def test_a_stream_with_reordered_pictures_plays(gateway: Gateway) -> None:
 def test_every_frame_arrives_for_a_minute(gateway: Gateway, film_camera: FilmCamera) -> None:
     video = watch(gateway, gateway.stream("film"), "tcp", SOAK_SECONDS)["video"]
     sent = film_camera.sent("main")["frames"]
-    assert video["gaps"] == 0
+    assert video["lost"] == 0
     assert video["frames"] >= 25 * SOAK_SECONDS - 25
     first, last = sent.index(video["first_rtp"]), sent.index(video["last_rtp"])
     assert video["frames"] == last - first + 1

@@ -1,10 +1,12 @@
 """A plug-in of a stranger: a camera whose picture follows from the clock, so that a test knows when something moves.
 
-In its still landscape a box crosses from left to right in the second half of every period. Pictures are taken at round
-times. With `box = false` nothing moves.
+In its still landscape a box crosses from left to right in the second half of every period, but for the one in which it
+was switched on: whoever looks sees the landscape first. Pictures are taken at round times. With `box = false` nothing
+moves.
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +24,8 @@ PERIOD, APPEARS = 6.0, 3.0
 """Seconds: the box is there from `APPEARS` on in every period of the clock."""
 WIDTH, HEIGHT, RATE = 320, 180, 10
 _SIDE = 36
-_FRAME_NS = 1_000_000_000 // RATE
+_NS = 1_000_000_000
+_FRAME_NS = _NS // RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,13 @@ class CrossingCamera(CameraDriver):
         clock, encoder = self.context.clock, Encoder("H264", WIDTH, HEIGHT, RATE / 4)
         number = clock.utc_ns() // _FRAME_NS + 1
         first = number
+        crosses_from = math.ceil(number * _FRAME_NS / _NS / PERIOD) * PERIOD
         packetizer: Packetizer | None = None
         while True:
             utc_ns = number * _FRAME_NS
             await clock.sleep(max(0.0, (utc_ns - clock.utc_ns()) / 1e9))
-            encoded = await asyncio.to_thread(encoder.encode, picture(utc_ns / 1e9, box=self.settings.box))
+            box = self.settings.box and utc_ns / _NS >= crosses_from
+            encoded = await asyncio.to_thread(encoder.encode, picture(utc_ns / _NS, box=box))
             if packetizer is None:
                 sets = [unit for unit in encoded.units if unit[0] & 0x1F in (7, 8)]
                 video = VideoParameters(WIDTH, HEIGHT, RATE, 200_000, encoder.gop_length, "Baseline")
@@ -89,7 +94,7 @@ class Difference(MotionEngine):
     def analyse(self, picture: GrayPicture) -> MotionResult:
         levels = np.frombuffer(picture.pixels, np.uint8).reshape(picture.height, picture.width).astype(np.int16)
         if self._empty is None:
-            if picture.utc_ns / 1e9 % PERIOD >= APPEARS:
+            if picture.utc_ns / _NS % PERIOD >= APPEARS:
                 return MotionResult(picture.utc_ns)
             self._empty = levels
         columns = np.nonzero(np.abs(levels - self._empty) > 25)[1] / picture.width

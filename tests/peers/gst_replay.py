@@ -3,7 +3,8 @@
 Run with the system's Python: gst_replay.py URL --start UTC_NS [--stop UTC_NS] [--rate R] [--intra] [--no-rate-control]
 [--frames N] [--raw FILE]; FILE gets the decoded pictures as I420. Backward, START is the later time; without rate
 control it goes on without a STOP. Prints "pictures", "width", "height", "utc_ns" and "marks" (of every frame's header
-extension, in order of arrival), "ended" (the server said BYE), "gaps" (in sequence numbers) and "problem".
+extension, in order of arrival), "seconds" (from the first packet to the last), "ended" (the server said BYE), "gaps"
+(in sequence numbers) and "problem".
 """
 
 # ruff: noqa: T201, FBT003 - it prints what it found, and GObject has positional booleans
@@ -12,6 +13,7 @@ import argparse
 import itertools
 import json
 import sys
+import time
 from pathlib import Path
 
 import gi
@@ -43,6 +45,7 @@ class Replay:
         self.times: list[int] = []
         self.marks: list[int] = []
         self.gaps = 0
+        self.arrived: tuple[float, float] | None = None
         self.ended = False
         self.problem = ""
         self._next: int | None = None
@@ -88,6 +91,8 @@ class Replay:
         pad.link(chain[0].get_static_pad("sink"))
 
     def on_packets(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        now = time.monotonic()
+        self.arrived = (self.arrived or (now, now))[0], now
         if info.type & Gst.PadProbeType.BUFFER_LIST:
             packets = info.get_buffer_list()
             buffers = [packets.get(index) for index in range(packets.length())]
@@ -146,7 +151,7 @@ class Replay:
             start, stop = stop, start
         self.times.clear()
         self.marks.clear()
-        self.pictures, self._next, self.gaps = 0, None, 0
+        self.pictures, self._next, self.gaps, self.arrived = 0, None, 0, None
         kinds = [Gst.SeekType.NONE if place < 0 else Gst.SeekType.SET for place in (start, stop)]
         self.source.seek(self.options.rate, Gst.Format.TIME, flags, kinds[0], max(start, 0), kinds[1], stop)
         self.pipeline.set_state(Gst.State.PLAYING)
@@ -166,6 +171,7 @@ class Replay:
             "marks": self.marks,
             "ended": self.ended,
             "gaps": self.gaps,
+            "seconds": self.arrived[1] - self.arrived[0] if self.arrived else None,
             "problem": self.problem,
         }
 

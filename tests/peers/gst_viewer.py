@@ -1,9 +1,9 @@
 """Plays an RTSP address with GStreamer, without decoding, and counts what arrives.
 
-Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http --seconds N [--interface NAME].
-Prints one JSON object per track:
-{"video": {"encoding", "packets", "gaps", "frames", "first_rtp", "last_rtp", "keyframe_first", "since"}, …}.
-`since` is when the first packet came, in seconds since the epoch.
+Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http [--seconds N | --frames N]
+[--interface NAME]. It ends so long after the first packet, or with that frame of video. Prints an object per track:
+{"video": {"encoding", "packets", "lost", "frames", "first_rtp", "last_rtp", "keyframe_first", "since"}, …}.
+`lost` packets are numbers that did not come; `since` is when the first packet came, in seconds since the epoch.
 """
 
 # ruff: noqa: T201, FBT003 - it prints what it found, and GObject has positional booleans
@@ -35,7 +35,7 @@ class Track:
     def __init__(self) -> None:
         self.encoding = ""
         self.packets = 0
-        self.gaps = 0
+        self.lost = 0
         self.since = 0.0
         self.frames: dict[int, int] = {}  # RTP timestamp → packets
         self.keyframe_first: bool | None = None
@@ -52,7 +52,8 @@ class Track:
         rtp.unmap()
         self.since = self.since or time.time()
         self.packets += 1
-        self.gaps += self._next is not None and sequence != self._next
+        if self._next is not None:
+            self.lost += (sequence - self._next) & 0xFFFF
         self._next = (sequence + 1) & 0xFFFF
         self.frames[timestamp] = self.frames.get(timestamp, 0) + 1
 
@@ -61,7 +62,7 @@ class Track:
         return {
             "encoding": self.encoding,
             "packets": self.packets,
-            "gaps": self.gaps,
+            "lost": self.lost,
             "frames": len(timestamps),
             "first_rtp": timestamps[0] if timestamps else None,
             "last_rtp": timestamps[-1] if timestamps else None,
@@ -81,7 +82,8 @@ def starts_key_frame(payload: bytes) -> bool:
 class Viewer:
     """One rtspsrc, each of its pads drained into a sink."""
 
-    def __init__(self, url: str, transport: str, interface: str) -> None:
+    def __init__(self, url: str, transport: str, interface: str, frames: int) -> None:
+        self.frames = frames
         self.tracks: dict[str, Track] = {}
         self.error = ""
         self.loop = GLib.MainLoop()
@@ -117,6 +119,8 @@ class Viewer:
                 track.add(packets.get(index))
         else:
             track.add(info.get_buffer())
+        if self.frames and track is self.tracks.get("video") and len(track.frames) >= self.frames:
+            GLib.idle_add(self.loop.quit)
         return Gst.PadProbeReturn.OK
 
     def _failed(self, _bus: Gst.Bus, message: Gst.Message) -> None:
@@ -125,7 +129,7 @@ class Viewer:
         self.loop.quit()
 
     def play(self, seconds: float) -> None:
-        """Count for so many seconds after the first packet."""
+        """Count for so many seconds after the first packet, if it is not for some number of frames."""
         self.pipeline.set_state(Gst.State.PLAYING)
         GLib.timeout_add(50, self._started, seconds)
         GLib.timeout_add_seconds(START_SECONDS, self._never_started)
@@ -135,7 +139,8 @@ class Viewer:
     def _started(self, seconds: float) -> bool:
         if not any(track.packets for track in self.tracks.values()):
             return True
-        GLib.timeout_add(int(seconds * 1000), self.loop.quit)
+        if not self.frames:
+            GLib.timeout_add(int(seconds * 1000), self.loop.quit)
         return False
 
     def _never_started(self) -> bool:
@@ -150,10 +155,11 @@ def main() -> int:
     parser.add_argument("url")
     parser.add_argument("--transport", choices=TRANSPORTS, default="tcp")
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--frames", type=int, default=0)
     parser.add_argument("--interface", default="", help="where groups are joined; all interfaces by default")
     options = parser.parse_args()
     Gst.init(None)
-    viewer = Viewer(options.url, options.transport, options.interface)
+    viewer = Viewer(options.url, options.transport, options.interface, options.frames)
     viewer.play(options.seconds)
     print(json.dumps({name: track.report() for name, track in viewer.tracks.items()}))
     if viewer.error:

@@ -81,7 +81,7 @@ async def tell(pulling: Any, sending: Any, webhook: Webhook, camera: ONVIFCamera
     async with asyncio.timeout(WAIT):
         while not any(is_of(message, *awaited) for message in pulled):
             pulled += (await pulling.get_service().PullMessages(request)).NotificationMessage
-        while len(sent) < len(pulled):
+        while len(sent) < len(pulled) or not any(is_of(message, *awaited) for message in sent):
             sent += sending.process(await webhook.bodies.get()).NotificationMessage
     found = {"pulled": [plain(message) for message in pulled], "sent": [plain(message) for message in sent]}
     print(json.dumps({**found, "entities": await entities(camera, sent)}), flush=True)

@@ -90,3 +90,24 @@ def test_figures_do_not_flicker() -> None:
     for number in range(300):
         stream.deliver(video_unit(number, size=2400 + number % 7 * 20))
     assert _measured(stream) == video_description().tracks[0].video
+
+
+def test_what_was_measured_is_known_after_a_reconnect() -> None:
+    """But not of other tracks."""
+    stream = LiveStream("/live/door/main")
+    told = StreamDescription(
+        (replace(video_description().tracks[0], video=VideoParameters(640, 360, 12.0, 9_000, 50)),)
+    )
+    stream.describe(told)
+    for number in range(76):
+        stream.deliver(video_unit(number, size=1000))
+    measured = _measured(stream)
+    stream.interrupted()
+    stream.describe(told)
+    assert _measured(stream) == measured != told.tracks[0].video
+    for number in range(76):
+        stream.deliver(video_unit(number, size=1000))
+    assert _measured(stream) == measured
+    larger = VideoParameters(1280, 720, 12.0, 9_000, 50)
+    stream.describe(StreamDescription((replace(told.tracks[0], video=larger),)))
+    assert _measured(stream) == larger

@@ -83,7 +83,7 @@ async def test_gstreamer_plays(transport: str) -> None:
         url = home.url.replace("rtsp://", "rtsph://") if transport == "http" else home.url
         interface = ("--interface", "lo") if transport == "multicast" else ()
         seen = json.loads(await run(*GST_VIEWER, url, "--transport", transport, "--seconds", "1.5", *interface))
-        assert {track["encoding"]: track["gaps"] for track in seen.values()} == {"H264": 0, "PCMU": 0}
+        assert {track["encoding"]: track["lost"] for track in seen.values()} == {"H264": 0, "PCMU": 0}
         assert seen["video"]["frames"] >= FRAMES - GOP
         assert seen["video"]["keyframe_first"]
 
