@@ -15,7 +15,7 @@ test: ## Everything but the benchmarks and the long fuzzing
 	@$(MAKE) --no-print-directory --jobs --output-sync=target check wheel
 	@$(MAKE) --no-print-directory test-pythons
 	@$(MAKE) --no-print-directory --jobs --output-sync=target test-pythons-peers quick
-	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest -m peer
+	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest -m peer --numprocesses 2 --dist loadfile # who mostly wait
 
 check: ## The static half: format, lint, types, imports
 	@scripts/setup run

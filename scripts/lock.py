@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TOOLS = ("hatchling", "editables", "lxml-stubs", "pytest-xdist")
+TOOLS = ("hatchling", "editables", "lxml-stubs")
 HEADER = """\
 # The versions that the gateway is tested with, on Python 3.11, 3.12 and 3.13: pip install -c constraints.txt …
 # Lower bounds are in pyproject.toml. `make lock` writes this file anew.
