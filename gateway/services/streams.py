@@ -45,7 +45,17 @@ class KeyFrame:
 class LiveStream:
     """The live flow of one profile: its description, the GOP in progress and its readers."""
 
-    __slots__ = ("_announced", "_description", "_first_track", "_gop", "_gop_bytes", "_key_frame", "_meter", "_readers", "path")
+    __slots__ = (
+        "_announced",
+        "_description",
+        "_first_track",
+        "_gop",
+        "_gop_bytes",
+        "_key_frame",
+        "_meter",
+        "_readers",
+        "path",
+    )
 
     def __init__(self, path: str) -> None:
         self.path = path

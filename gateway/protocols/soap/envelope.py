@@ -7,6 +7,8 @@ from enum import Enum
 
 from lxml import etree
 
+from gateway.protocols.soap.names import NameBudget
+
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 ADDRESSING = ("http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing")
 FAULT_ACTION = "http://www.w3.org/2005/08/addressing/soap/fault"
@@ -25,6 +27,7 @@ _PARSER = etree.XMLParser(
     remove_pis=True,
     collect_ids=False,
 )
+_NAMES = NameBudget()
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NEXT = ("http://www.w3.org/2003/05/soap-envelope/role/next", "http://schemas.xmlsoap.org/soap/actor/next")
 _ULTIMATE = "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver"
@@ -183,7 +186,7 @@ def parse_xml(data: bytes, max_bytes: int = MAX_BYTES, max_elements: int = MAX_E
     if data.count(b"<") > 2 * max_elements or data.count(b"=") > max_elements * MAX_ATTRIBUTES // MAX_ELEMENTS:
         raise EnvelopeError(Problem.TOO_LARGE, f"the message has more than {max_elements} elements or attributes")
     try:
-        root = etree.fromstring(data, _PARSER)
+        root = _NAMES.parse(data, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise EnvelopeError(Problem.MALFORMED, f"the message is not well-formed XML: {error}") from None
     if root.getroottree().docinfo.internalDTD is not None:
