@@ -160,7 +160,6 @@ class _Flow:
         changed: Callable[["_Flow"], None],
     ) -> None:
         self.profile = profile
-        self.stream = LiveStream(live_path(spec.id, profile))
         self.state = ConnectionState.CONNECTING
         self.info: CameraInfo | None = None
         self._spec = spec
@@ -168,7 +167,10 @@ class _Flow:
         self._clock = clock
         self._jitter = jitter
         self._changed = changed
-        self._known = memory.load(self.stream.path) or unknown_description(profile)
+        path = live_path(spec.id, profile)
+        known = memory.load(path)
+        self._known = known or unknown_description(profile)
+        self.stream = LiveStream(path, known)
         self._complaint = ""
 
     def description(self) -> StreamDescription:
@@ -178,9 +180,7 @@ class _Flow:
 
     def describe(self, description: StreamDescription) -> None:
         self.stream.describe(description)
-        if is_complete(description):
-            self._known = description
-            self._memory.store(self.stream.path, description)
+        self._remember()
 
     def deliver(self, unit: AccessUnit) -> None:
         self._set_state(ConnectionState.ONLINE)
@@ -188,6 +188,12 @@ class _Flow:
         self.deliver = self.stream.deliver  # type: ignore[method-assign]  # one call less for every frame while online
 
     async def run(self) -> None:
+        try:
+            await self._keep_connected()
+        finally:
+            self._remember()
+
+    async def _keep_connected(self) -> None:
         delay = FIRST_DELAY
         while True:
             try:
@@ -212,11 +218,15 @@ class _Flow:
         self._complaint = complaint
         vars(self).pop("deliver", None)
         self.stream.interrupted()
+        self._remember()
+        self._set_state(ConnectionState.OFFLINE)
+
+    def _remember(self) -> None:
+        """Keep what is known of the stream for the time that it is away, with what was measured."""
         live = self.stream.description
         if live is not None and is_complete(live) and live != self._known:
             self._known = live
             self._memory.store(self.stream.path, live)
-        self._set_state(ConnectionState.OFFLINE)
 
     def _set_state(self, state: ConnectionState) -> None:
         if state is not self.state:

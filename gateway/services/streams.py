@@ -52,17 +52,20 @@ class LiveStream:
         "_gop",
         "_gop_bytes",
         "_key_frame",
+        "_known",
         "_meter",
         "_readers",
         "path",
     )
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, known: StreamDescription | None = None) -> None:
+        """`known` is what its tracks were measured to be before a restart."""
         self.path = path
         self._announced: StreamDescription | None = None
         """What the driver said last."""
         self._description: StreamDescription | None = None
         """That, with measured figures."""
+        self._known = known
         self._gop: list[AccessUnit] = []
         self._gop_bytes = 0
         self._key_frame: KeyFrame | None = None
@@ -98,11 +101,13 @@ class LiveStream:
     def describe(self, description: StreamDescription) -> None:
         """Take the driver's announcement of the tracks. What was measured of the same tracks stays known."""
         self.interrupted()
-        if description != self._announced or self._description is None:
+        if description != self._announced:
             self._meter = _VideoMeter()
             video = description.first(MediaKind.VIDEO)
             self._first_track = 0 if video is None else description.tracks.index(video)
-            self._announced = self._description = description
+            self._announced = description
+        known = self._description or self._known
+        self._description = known if known and _unmeasured(known) == _unmeasured(description) else description
         for reader in self._readers:
             reader.described(self._description)
 
@@ -199,6 +204,16 @@ class _VideoMeter:
             self.frame_rate = round(self._frames / self._seconds, 1)
             self.bitrate = round(self._bytes * 8 / self._seconds)
             self._seconds, self._frames, self._bytes = 0.0, 0, 0
+
+
+def _unmeasured(description: StreamDescription) -> list[TrackDescription]:
+    """Return its tracks without the figures that are measured."""
+    return [
+        track
+        if track.video is None
+        else replace(track, video=replace(track.video, frame_rate=0, bitrate=0, gop_length=0))
+        for track in description.tracks
+    ]
 
 
 def _kept(known: _Figure, measured: _Figure, tolerance: float) -> _Figure:

@@ -126,15 +126,14 @@ def assert_fsck_is_clean(folder: Path) -> None:
 
 
 def assert_plays(file: Path, codecs: list[str]) -> None:
-    """Have ffprobe decode every frame of every track, and count the documents."""
-    entries = "stream=codec_name,codec_type,nb_read_frames,nb_read_packets"
-    options = ("-v", "warning", "-count_frames", "-count_packets", "-show_entries", entries, "-of", "json")
+    """Have ffprobe decode every frame of every track; in a few seconds nothing may happen that makes a document."""
+    entries = "stream=codec_name,codec_type,nb_read_frames"
+    options = ("-v", "warning", "-count_frames", "-show_entries", entries, "-of", "json")
     done = subprocess.run(("ffprobe", *options, file), check=False, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, NO_DECODER if "data" in codecs else ""), file
     streams = json.loads(done.stdout)["streams"]
     assert [stream.get("codec_name", stream["codec_type"]) for stream in streams] == codecs, file
     assert all(int(stream["nb_read_frames"]) for stream in streams[:2]), file
-    assert all(int(stream["nb_read_packets"]) for stream in streams), file
 
 
 # The gateway that all tests share

@@ -174,8 +174,14 @@ def explain(error: Exception) -> dict[str, str]:
     return {"outcome": f"error {type(error).__name__}", "reason": str(error)[:300]}
 
 
+def date_time(moment: dt.datetime) -> dict[str, Any]:
+    return {
+        "Date": {"Year": moment.year, "Month": moment.month, "Day": moment.day},
+        "Time": {"Hour": moment.hour, "Minute": moment.minute, "Second": moment.second},
+    }
+
+
 OPTIONAL = {"Category", "Type", "Attributes"}
-NOW = dt.datetime.now(dt.UTC)
 BLANK: dict[str, Any] = {
     kind: {"token": NOBODY, "Name": NOBODY, "UseCount": 0}
     | {"AudioOutput": {"OutputToken": NOBODY, "OutputLevel": 1}, "AudioSource": {"SourceToken": NOBODY}}.get(kind, {})
@@ -278,10 +284,7 @@ SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
     "SetSystemDateAndTime": lambda s: {
         "DateTimeType": "Manual",
         "DaylightSavings": False,
-        "UTCDateTime": {
-            "Date": {"Year": NOW.year, "Month": NOW.month, "Day": NOW.day},
-            "Time": {"Hour": NOW.hour, "Minute": NOW.minute, "Second": NOW.second},
-        },
+        "UTCDateTime": date_time(dt.datetime.now(dt.UTC)),
     },
     "SetRelayOutputSettings": lambda s: (
         {"RelayOutputToken": NOBODY, "Properties": RELAY}

@@ -108,6 +108,9 @@ def test_what_was_measured_is_known_after_a_reconnect() -> None:
     for number in range(76):
         stream.deliver(video_unit(number, size=1000))
     assert _measured(stream) == measured
+    again = LiveStream("/live/door/main", stream.description)
+    again.describe(told)
+    assert _measured(again) == measured, "and after a restart"
     larger = VideoParameters(1280, 720, 12.0, 9_000, 50)
     stream.describe(StreamDescription((replace(told.tracks[0], video=larger),)))
     assert _measured(stream) == larger
