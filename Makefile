@@ -1,5 +1,5 @@
 # The commands of the project. Everything they need is installed by scripts/setup, once.
-.PHONY: run test check unit e2e bench-motion test-pythons test-pythons-peers quick wheel bench soak fuzz lock clean
+.PHONY: run test check unit e2e bench-motion test-pythons test-pythons-peers quick peers wheel bench soak fuzz lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv-wheel/bin
@@ -14,8 +14,8 @@ test: ## Everything but the benchmarks and the long fuzzing
 	@scripts/setup test
 	@$(MAKE) --no-print-directory --jobs --output-sync=target check wheel
 	@$(MAKE) --no-print-directory test-pythons
-	@$(MAKE) --no-print-directory --jobs --output-sync=target test-pythons-peers quick
-	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest -m peer --numprocesses 2 --dist loadfile # who mostly wait
+	@$(MAKE) --no-print-directory quick
+	@$(MAKE) --no-print-directory --jobs --output-sync=target test-pythons-peers peers
 
 check: ## The static half: format, lint, types, imports
 	@scripts/setup run
@@ -40,7 +40,10 @@ test-pythons-peers: # what foreign programs do there; they mostly wait
 	@scripts/test-pythons peer $(OTHER_PYTHONS)
 
 quick: # what needs no foreign program
-	$(BIN)/pytest -m "not peer"
+	$(BIN)/pytest -m "not peer" --numprocesses 2 --dist loadfile
+
+peers: # what foreign programs do with the installed program; they mostly wait
+	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest -m peer --numprocesses 2 --dist loadfile
 
 wheel: ## Build the wheel, install it with the example driver, and run that driver's tests
 	@scripts/setup wheel

@@ -19,6 +19,8 @@ IDLE_SECONDS = 60.0
 
 BODY_SECONDS = 20.0
 SNAPSHOT_SECONDS = 10.0
+LINGER_SECONDS = 2.0
+"""So long the rest of a refused body is read, for a client that reads no answer before it has sent all."""
 _SHUTDOWN_SECONDS = 2.0
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::(\d{1,5}))?")
 _MAPPED = "::ffff:"
@@ -76,6 +78,7 @@ class HttpServer:
             handler_cancellation=True,  # a pull whose client has gone must not take the next events with it
             access_log=None,
             keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             auto_decompress=False,
         )
