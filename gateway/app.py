@@ -58,6 +58,7 @@ from gateway.servers.discovery import DiscoveryServer, system_interfaces
 from gateway.servers.host import SystemNetwork
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
+from gateway.servers.http_callbacks import HttpCallbacks
 from gateway.servers.http_export import export_routes
 from gateway.servers.http_post import HttpPoster
 from gateway.servers.multicast import MulticastStreams
@@ -150,6 +151,7 @@ class Gateway:
         self._stack = contextlib.AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._restart = asyncio.Event()
+        self._callbacks = HttpCallbacks()
         self._http: HttpServer | None = None
         self._discovery: DiscoveryServer | None = None
         self._archive: ArchiveSwitch
@@ -204,7 +206,7 @@ class Gateway:
         gatekeeper = self._gatekeeper(accounts)
 
         registry = Registry(config.plugins.disabled)
-        specs = camera_specs(config, registry, clock)
+        specs = camera_specs(config, registry, clock, callbacks=self._callbacks)
         cameras = Cameras(specs, database.channels, clock)
         bus = EventBus(clock)
         past = self._past_events(database, bus)
@@ -277,6 +279,7 @@ class Gateway:
         routes = [
             console_routes(config.gateway.name, cameras, access, listeners.rtsp_base),
             export_routes(access, archive.movie),
+            self._callbacks.routes(),
         ]
         self._http = HttpServer(endpoint, access, snapshots.at, settings, routes)
         await self._http.start()
@@ -338,6 +341,7 @@ class Gateway:
         listeners = Listeners(config, rtsp, self._web_protocol)
         self._stack.callback(listeners.close)
         listeners.open("http", config.http.listen)
+        self._callbacks.reached_at = listeners.callbacks_at
         listeners.open("rtsp", config.rtsp.listen)
         if config.tls.http_listen is not None:
             listeners.open("https", config.tls.http_listen)

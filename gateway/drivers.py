@@ -11,6 +11,7 @@ from gateway.db import AddedCamera
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.registry import PluginState, Registry
+from gateway.sdk.callbacks import Callbacks
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
 from gateway.services.cameras import CameraSpec
@@ -64,7 +65,9 @@ def make_driver(camera: Camera, registry: Registry, clock: Clock, config: Config
     return driver
 
 
-def camera_specs(config: Config, registry: Registry, clock: Clock, *, strict: bool = False) -> list[CameraSpec]:
+def camera_specs(
+    config: Config, registry: Registry, clock: Clock, *, callbacks: Callbacks | None = None, strict: bool = False
+) -> list[CameraSpec]:
     """Return the cameras in their configured order.
 
     Raises ConfigError with every unknown driver and every wrong setting. A driver that is missing because its
@@ -76,7 +79,7 @@ def camera_specs(config: Config, registry: Registry, clock: Clock, *, strict: bo
         path = f"camera[{index}]"
         name = camera.name or camera.id
         try:
-            driver = _driver(camera, registry, DriverContext(camera.id, name, clock), config, path)
+            driver = _driver(camera, registry, DriverContext(camera.id, name, clock, callbacks), config, path)
         except ConfigError as error:
             problems += error.problems
             continue

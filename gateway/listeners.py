@@ -65,10 +65,19 @@ class Listeners:
 
     def onvif_at(self, address: str, path: str) -> str | None:
         """Return the device service's URL at one of our IP addresses; None where nobody listens."""
+        return self.http_base(_bracketed(address)) + path if self._listens_at(address) else None
+
+    def callbacks_at(self, address: str) -> str | None:
+        """Return the web's base address for cameras at one of our IP addresses; None where nobody listens."""
+        return f"http://{_bracketed(address)}:{self.http.port}" if self._listens_at(address) else None
+
+    def _listens_at(self, address: str) -> bool:
         bound = ip_address(self.http.address)
-        if not bound.is_unspecified and bound != ip_address(address):
-            return None
-        return self.http_base(f"[{address}]" if ":" in address else address) + path
+        return bound.is_unspecified or bound == ip_address(address)
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _tls_context(config: Config) -> ssl.SSLContext:

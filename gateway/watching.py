@@ -33,6 +33,10 @@ class Watching:
         """Raises ConfigError for what can't be."""
         self._specs, configured = motion_specs(config, registry)
         self._sources = {camera.id: motion_source(config, camera) for camera in config.cameras}
+        self._holds = {
+            camera.id: config.motion.camera_hold if camera.motion.camera_hold is None else camera.motion.camera_hold
+            for camera in config.cameras
+        }
         self._database = database
         self._clock = clock
         self._shared: MotionAlarms | None = None
@@ -59,7 +63,7 @@ class Watching:
     def camera_events(self, specs: Sequence[CameraSpec], bus: EventBus) -> CameraEvents:
         """Return what listens to the cameras that tell events themselves."""
         listened = [
-            EventCamera(spec.id, spec.driver, motion=self._sources.get(spec.id) in {"camera", "both"})
+            EventCamera(spec.id, spec.driver, self._sources.get(spec.id) in {"camera", "both"}, self._holds[spec.id])
             for spec in specs
             if isinstance(spec.driver, DeviceEvents)
         ]

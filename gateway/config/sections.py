@@ -140,6 +140,7 @@ class Motion(msgspec.Struct, frozen=True, kw_only=True):
     mode: MotionMode = 5.0
     width: Annotated[int, msgspec.Meta(ge=80, le=1920)] = 320
     hold: Annotated[float, msgspec.Meta(ge=0, le=300)] = 5.0
+    camera_hold: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
     settings: dict[str, Any] = {}
     """`[motion.settings]` as written; `settings_for` checks it against the engine."""
 
@@ -163,6 +164,7 @@ class CameraMotion(msgspec.Struct, frozen=True, kw_only=True):
     mode: MotionMode | None = None
     width: Annotated[int, msgspec.Meta(ge=80, le=1920)] | None = None
     hold: Annotated[float, msgspec.Meta(ge=0, le=300)] | None = None
+    camera_hold: Annotated[float, msgspec.Meta(ge=0, le=86_400)] | None = None
     masks: tuple[Outline, ...] = ()
     zones: tuple[Zone, ...] = msgspec.field(default=(), name="zone")
     settings: dict[str, Any] = {}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from gateway.domain.camera import CameraInfo
 from gateway.domain.device_event import DeviceEvent
 from gateway.domain.media import AccessUnit, StreamDescription
+from gateway.sdk.callbacks import Callbacks
 from gateway.sdk.clock import Clock
 
 
@@ -30,6 +31,8 @@ class DriverContext:
     camera_id: str
     camera_name: str
     clock: Clock
+    callbacks: Callbacks | None = None
+    """None where the gateway does not run, as when a camera is tested by command."""
 
 
 class CameraDriver(ABC):

@@ -18,8 +18,6 @@ FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds until a camera whose events were lost is asked again; they double."""
 HOPELESS_DELAY = 600.0
 """For a camera that has no events, or refuses the login."""
-MOTION_SECONDS = 60.0
-"""After which motion ends that the camera never ends, unless it says again that it goes on."""
 _WHO: Final = "camera"
 _HOPELESS: Final = (ErrorKind.UNSUPPORTED, ErrorKind.UNAUTHENTICATED)
 _log = logging.getLogger(__name__)
@@ -58,6 +56,8 @@ class EventCamera:
     driver: DeviceEvents
     motion: bool
     """Whether its word on motion counts."""
+    hold: float = 60.0
+    """Seconds after which motion ends that it never ends, unless it says again that it goes on; 0: never."""
 
 
 class CameraEvents:
@@ -160,13 +160,15 @@ class _Listener:
 
     async def _end_motion(self) -> None:
         """End motion that the camera forgets to end."""
+        hold = self.camera.hold
         while True:
             self._news.clear()
-            if not self._moving:
+            if not self._moving or not hold:
                 await self._news.wait()
-            oldest = min(self._moving.values(), default=self._clock.monotonic())
-            await self._clock.sleep(max(oldest + MOTION_SECONDS - self._clock.monotonic(), 0.0))
-            limit = self._clock.monotonic() - MOTION_SECONDS
+                continue
+            oldest = min(self._moving.values())
+            await self._clock.sleep(max(oldest + hold - self._clock.monotonic(), 0.0))
+            limit = self._clock.monotonic() - hold
             forgotten = [name for name, since in self._moving.items() if since <= limit]
             for name in forgotten:
                 del self._moving[name]

@@ -12,12 +12,14 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.soap.answers import Element
 from gateway.rtsp_client import PlayerOptions, parse, play
 from gateway.sdk.driver import CameraDriver, DriverContext, Inspection, MediaSink
-from gateway_onvif.address import device_url, name_of
+from gateway_onvif.address import device_url, host_of, name_of
+from gateway_onvif.base_notification import listen
 from gateway_onvif.client import SoapClient
 from gateway_onvif.description import Description, Stream, describe, facts
 from gateway_onvif.messages import EVENTS
 from gateway_onvif.notifications import Changed, read
-from gateway_onvif.pullpoint import PullPoint
+from gateway_onvif.pullpoint import pull
+from gateway_onvif.subscription import Subscription
 
 FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
 """Seconds after a refused login before the next: cameras lock accounts that fail a few times in some minutes."""
@@ -46,6 +48,8 @@ class OnvifSettings:
     """Seconds for a connection, and for each answer."""
     media_timeout: float = 5.0
     """Seconds without media after which the camera counts as lost."""
+    events: Literal["auto", "pull", "notify", "off"] = "auto"
+    """How its events come: asked for (pull point), or sent by the camera (base notification) if that can't be."""
     verify_certificate: bool = True
     """For `https://` and `rtsps://`: whether the certificate must be valid; cameras mostly have one of their own."""
 
@@ -104,6 +108,8 @@ class OnvifDriver(CameraDriver):
 
     async def events(self, tell: Callable[[DeviceEvent], None]) -> None:
         """Tell what the camera notices, and follow changes of its configuration."""
+        if self._wanted.events == "off":
+            await asyncio.Event().wait()
         described = await self.describe()
         service = described.services.get(EVENTS)
         if service is None:
@@ -120,7 +126,21 @@ class OnvifDriver(CameraDriver):
 
         async with self.client() as client:
             client.offset = described.clock_offset
-            await PullPoint(client, service, described.announced_device, self.context.clock).run(take)
+            await self._listen(lambda: Subscription(client, service, described.announced_device), take)
+
+    async def _listen(self, subscription: Callable[[], Subscription], take: Callable[[Element], None]) -> None:
+        """Pull events or, from a camera that knows no pull points, have them sent."""
+        way, clock, callbacks = self._wanted.events, self.context.clock, self.context.callbacks
+        try:
+            if way != "notify":
+                await pull(subscription(), clock, take)
+        except GatewayError as error:
+            if way == "pull" or callbacks is None or error.kind is not ErrorKind.UNSUPPORTED:
+                raise
+        if callbacks is None:
+            message = f"camera {name_of(self._device)} can send its events only to a gateway that runs"
+            raise GatewayError(ErrorKind.UNSUPPORTED, message)
+        await listen(subscription(), callbacks, host_of(self._device), clock, take)
 
     async def _until_changed(self, profile: str, playing: Stream) -> NoReturn:
         """Raise GatewayError when the camera has said that it was changed, and describes this stream otherwise."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 from lxml import etree
 
 from gateway.domain.access import Secret
@@ -75,6 +75,8 @@ class ScriptedOnvif:
 
     asked: list[str] = field(default_factory=list, init=False)
     """Names of the operations that were carried out."""
+    consumers: list[str] = field(default_factory=list, init=False)
+    """Addresses that asked for notifications."""
     refused: int = field(default=0, init=False)
     """Logins that failed."""
     port: int = field(default=0, init=False)
@@ -219,6 +221,21 @@ class ScriptedOnvif:
             "<wsnt:CurrentTime>2026-11-23T12:00:00Z</wsnt:CurrentTime>"
             "<wsnt:TerminationTime>2026-11-23T12:01:00Z</wsnt:TerminationTime></tev:CreatePullPointSubscriptionResponse>"
         )
+
+    def _Subscribe(self, asked: etree._Element) -> str:
+        self.consumers.append(asked.findtext("{*}ConsumerReference/{*}Address") or "")
+        return (
+            "<wsnt:SubscribeResponse><wsnt:SubscriptionReference>"
+            f"<wsa:Address>{self._url('tev')}/8</wsa:Address></wsnt:SubscriptionReference>"
+            "<wsnt:CurrentTime>2026-11-23T12:00:00Z</wsnt:CurrentTime>"
+            "<wsnt:TerminationTime>2026-11-23T12:01:00Z</wsnt:TerminationTime></wsnt:SubscribeResponse>"
+        )
+
+    async def notify(self, messages: str, consumer: int = -1) -> int:
+        """Send NotificationMessage elements to a consumer; return the status of its answer."""
+        body = reply(self.version, f"<wsnt:Notify>{messages}</wsnt:Notify>", SPACES)
+        async with ClientSession() as session, session.post(self.consumers[consumer], data=body) as answer:
+            return answer.status
 
     async def _PullMessages(self, _: object) -> str:
         message = await self.notifications.get()

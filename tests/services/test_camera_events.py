@@ -11,7 +11,6 @@ from gateway.services.device_events import (
     FIRST_DELAY,
     HOPELESS_DELAY,
     LONGEST_DELAY,
-    MOTION_SECONDS,
     CameraEvents,
     EventCamera,
 )
@@ -20,6 +19,9 @@ from gateway.services.motion_alarm import MotionAlarms
 from gateway.testing.clock import FakeClock, settle
 
 MOTION = DeviceEventKind.MOTION
+
+
+HOLD = 60.0
 
 
 class Camera:
@@ -43,11 +45,12 @@ class Camera:
 
 
 class Scene:
-    def __init__(self, *, motion: bool = True) -> None:
+    def __init__(self, *, motion: bool = True, hold: float = HOLD) -> None:
         self.clock, self.camera, self.told = FakeClock(), Camera(), list[tuple[str, str, str]]()
         self.bus = EventBus(self.clock)
         self.alarms = MotionAlarms(self.bus, token)
-        self.events = CameraEvents([EventCamera("door", self.camera, motion)], self.bus, self.alarms, token, self.clock)
+        camera = EventCamera("door", self.camera, motion, hold)
+        self.events = CameraEvents([camera], self.bus, self.alarms, token, self.clock)
         self.bus.attach(self)
 
     def deliver(self, event: Event) -> None:
@@ -64,8 +67,8 @@ def token(camera: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def listening(*, motion: bool = True) -> AsyncIterator[Scene]:
-    scene = Scene(motion=motion)
+async def listening(*, motion: bool = True, hold: float = HOLD) -> AsyncIterator[Scene]:
+    scene = Scene(motion=motion, hold=hold)
     task = asyncio.create_task(scene.events.run())
     await settle()
     try:
@@ -88,15 +91,22 @@ async def test_motion_begins_with_the_first_rule_and_ends_with_the_last() -> Non
 async def test_motion_that_the_camera_never_ends_is_ended() -> None:
     async with listening() as scene:
         scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
-        await scene.clock.advance(MOTION_SECONDS - 1)
+        await scene.clock.advance(HOLD - 1)
         scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))  # it goes on
-        await scene.clock.advance(MOTION_SECONDS - 1)
+        await scene.clock.advance(HOLD - 1)
         assert scene.news() == [BEGINS]
         await scene.clock.advance(1)
         assert scene.news() == [ENDS]
         scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
-        await scene.clock.advance(MOTION_SECONDS)
+        await scene.clock.advance(HOLD)
         assert scene.news() == [BEGINS, ENDS]
+
+
+async def test_motion_of_a_camera_that_is_trusted_to_end_it_goes_on() -> None:
+    async with listening(hold=0.0) as scene:
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        await scene.clock.advance(86_400)
+        assert scene.news() == [BEGINS]
 
 
 async def test_a_camera_that_is_lost_sees_no_motion_and_is_asked_again_ever_more_slowly() -> None:
