@@ -43,7 +43,8 @@ Made by `python tests/operations_table.py`; a test fails when this page is out o
 - **Official tests**: ids in ONVIF's device test specifications whose subject is the operation.
 - Analytics is announced while motion is on for some camera.
 - Recording, search, replay and receiver are announced while storage is configured. What stands for their official
-  tests is listed at the end; tests of metadata search and PTZ search do not apply, since neither is announced.
+  tests is listed at the end; tests of metadata search and PTZ search do not apply, since neither is announced, nor do
+  those of rules and descriptors for faces, bodies, number plates, vehicles, counted lines, images and places.
 """
 
 

@@ -307,7 +307,7 @@ async def test_seek_goes_back(desk: Desk) -> None:
     assert [node.text for node in element.iter(f"{{{NS['wsnt']}}}Topic")] == [MOTION, "tns1:EventBuffer/Begin"]
 
 
-@pytest.mark.parametrize(
+filtered = pytest.mark.parametrize(
     ("filter_", "expected"),
     [
         (topic_filter("tns1:VideoSource//."), ["Initialized:true", "Initialized:false"]),
@@ -321,11 +321,30 @@ async def test_seek_goes_back(desk: Desk) -> None:
         ),
     ],
 )
-async def test_filters(desk: Desk, filter_: str, expected: list[str]) -> None:
+
+
+def publish_some(desk: Desk) -> None:
     desk.motion("true", "a")
     desk.motion("false", "b")
     desk.bus.publish(Event.of(JOB, {"RecordingJobToken": "Job_1"}, {"State": "Idle"}))
+
+
+@filtered
+async def test_filters(desk: Desk, filter_: str, expected: list[str]) -> None:
+    publish_some(desk)
     assert await desk.states(await desk.create(filter_)) == expected
+
+
+@filtered
+async def test_filters_of_a_consumer(desk: Desk, filter_: str, expected: list[str]) -> None:
+    publish_some(desk)
+    sending = asyncio.create_task(desk.service.notifications.run())
+    await settle()
+    await desk.call("Subscribe", consumer() + filter_.replace("tev:Filter", "wsnt:Filter"))
+    await settle()
+    await desk.clock.advance(1)
+    assert [state for _, data in desk.posted for state in told(etree.fromstring(data))] == expected
+    sending.cancel()
 
 
 @pytest.mark.parametrize(

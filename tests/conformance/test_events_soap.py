@@ -23,6 +23,7 @@ from gateway.testing.clock import FakeClock
 Validate = Callable[..., dict[str, Any]]
 TEV, WSNT = "http://www.onvif.org/ver10/events/wsdl", "http://docs.oasis-open.org/wsn/b-2"
 WSA, OLD_WSA = "http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing"
+TNS1, SET = "http://www.onvif.org/ver10/topics", "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
 TOPIC = "tns1:VideoSource/MotionAlarm"
 PULL = f'<PullMessages xmlns="{TEV}"><Timeout>PT1S</Timeout><MessageLimit>10</MessageLimit></PullMessages>'
 RENEW = f'<Renew xmlns="{WSNT}"><TerminationTime>PT2M</TerminationTime></Renew>'
@@ -124,6 +125,47 @@ async def test_an_answer_declares_the_prefixes_of_its_texts(device: Device) -> N
     properties = body_of((await device.post("/", f'<GetEventProperties xmlns="{TEV}"/>')).body)
     item = properties.find(".//{*}SimpleItemDescription[@Name='State']")
     assert (item.get("Type"), item.nsmap["xs"]) == ("xs:boolean", "http://www.w3.org/2001/XMLSchema")
+
+
+LAYOUTS = {
+    "default namespaces for each tag": (
+        f'<CreatePullPointSubscription xmlns="{TEV}"><Filter xmlns="{TEV}">'
+        f'<TopicExpression xmlns="{WSNT}" xmlns:tns1="{TNS1}" Dialect="{SET}">tns1:VideoSource/MotionAlarm'
+        "</TopicExpression></Filter></CreatePullPointSubscription>"
+    ),
+    "default namespaces for the parent tag": (
+        f'<CreatePullPointSubscription xmlns="{TEV}" xmlns:wsnt="{WSNT}" xmlns:tns1="{TNS1}"><Filter>'
+        f'<wsnt:TopicExpression Dialect="{SET}">tns1:VideoSource/MotionAlarm</wsnt:TopicExpression>'
+        "</Filter></CreatePullPointSubscription>"
+    ),
+    "not standard prefixes": (
+        f'<a:CreatePullPointSubscription xmlns:a="{TEV}" xmlns:b="{WSNT}" xmlns:c="{TNS1}"><a:Filter>'
+        f'<b:TopicExpression Dialect="{SET}">c:VideoSource/c:MotionAlarm</b:TopicExpression>'
+        "</a:Filter></a:CreatePullPointSubscription>"
+    ),
+    "different prefixes for the same namespace": (
+        f'<a:CreatePullPointSubscription xmlns:a="{TEV}" xmlns:tev="{TEV}" xmlns:c="{TNS1}" xmlns:d="{TNS1}">'
+        f'<tev:Filter><b:TopicExpression xmlns:b="{WSNT}" Dialect="{SET}">c:VideoSource/d:MotionAlarm'
+        "</b:TopicExpression></tev:Filter></a:CreatePullPointSubscription>"
+    ),
+    "the same prefix for different namespaces": (
+        f'<a:CreatePullPointSubscription xmlns:a="{TEV}" xmlns:c="{TNS1}"><a:Filter>'
+        f'<a:TopicExpression xmlns:a="{WSNT}" Dialect="{SET}">c:VideoSource/MotionAlarm</a:TopicExpression>'
+        "</a:Filter></a:CreatePullPointSubscription>"
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+async def test_prefixes_are_the_clients_choice(device: Device, validate: Validate, layout: str) -> None:
+    answer = await device.post("/onvif/event_service", layout)
+    assert answer.status == 200, answer.body
+    validate(answer.body)
+    at = body_of(answer.body).findtext(f".//{{{WSA}}}Address").removeprefix("http://nvr.example:8080")
+    found = body_of((await device.post(at, PULL)).body).iter(f"{{{WSNT}}}Topic")
+    assert [node.text for node in found] == [TOPIC]
+    refused = await device.post("/onvif/event_service", layout.replace("MotionAlarm", "MotionAlarms"))
+    assert body_of(refused.body).find(f".//{{{WSNT}}}TopicNotSupportedFault") is not None
 
 
 @pytest.mark.parametrize("soap", [SOAP11, SOAP12])
