@@ -1,140 +1,91 @@
 """How well motion is told, and at what cost: `python tests/bench/motion.py`.
 
-Clips are made of a scene, something that happens in it, and noise; each picture is labelled by what was put into it.
-The engine `framediff` is set beside OpenCV's MOG2 and KNN at the same pictures, size, rate and least size of what
-counts. A picture is right when motion is told exactly while an object is there; the half second after it comes or goes
-does not count. Two seeds: settings were chosen with the first one.
+Clips are made of a scene, something that happens in it, and noise, or taken from real footage (`clips`). The engine
+`framediff` is set beside OpenCV's MOG2 and KNN, each with shadows told apart and without, at the same pictures, size,
+rate and least size of what counts. A picture is right when motion is told exactly while an object is there. Two seeds:
+settings were chosen with the first one.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from clips import (
+    HEIGHT,
+    RATE,
+    WIDTH,
+    Clip,
+    Encoded,
+    Happening,
+    Pictures,
+    Shot,
+    exposure,
+    infrared,
+    leaves,
+    light,
+    rain,
+    shadow,
+    shaking,
+    thing,
+    turning,
+)
 
 from gateway.domain.motion import MotionSettings, MotionZone
 from gateway.sdk.motion import GrayPicture
 from gateway_framediff.engine import FrameDifference, FrameDifferenceSettings
 
-WIDTH, HEIGHT, RATE = 320, 180, 10
-SECONDS, BEGIN, END = 22, 12, 18
-"""Of a clip, and when its object comes and is gone."""
-GRACE = 0.5
 MIN_SIZE = 0.002
 _START_NS = 1_700_000_000_000_000_000
-Happening = Callable[["Clip", np.ndarray, int], np.ndarray]
 Detector = Callable[[np.ndarray, int], bool]
+Source = Callable[[int], Pictures]
+"""Makes the pictures of a clip for a seed."""
 
 
-@dataclass
-class Clip:
-    """One clip: a scene and what changes it, picture by picture."""
-
-    seed: int
-    happenings: tuple[Happening, ...]
-    moving: bool
-    noise: float = 2.0
-    dice: np.random.Generator = field(init=False)
-    scene: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.dice = np.random.default_rng(self.seed)
-        coarse = np.kron(self.dice.normal(0, 14, (HEIGHT // 20, WIDTH // 20)), np.ones((20, 20)))
-        fine = np.kron(self.dice.normal(0, 7, (HEIGHT // 5, WIDTH // 5)), np.ones((5, 5)))
-        self.scene = 105 + np.linspace(-25, 25, HEIGHT)[:, None] + coarse + fine
-
-    def pictures(self) -> Iterator[tuple[np.ndarray, bool | None]]:
-        """Yield pictures with their label; None where it does not count."""
-        for number in range(SECONDS * RATE):
-            second = number / RATE
-            picture = self.scene
-            for happening in self.happenings:
-                picture = happening(self, picture, number)
-            noisy = picture + self.dice.normal(0, self.noise, picture.shape)
-            there = self.moving and BEGIN <= second < END
-            near = self.moving and any(0 <= second - edge < GRACE for edge in (BEGIN, END))
-            counts = second >= BEGIN - 6 and not near
-            yield np.clip(noisy, 0, 255).astype(np.uint8), there if counts else None
+def made(*happenings: Happening, moving: bool = False, noise: float = 2.0) -> Source:
+    return lambda seed: Clip(seed, happenings, moving, noise).pictures()
 
 
-def thing(size: int, contrast: float) -> Happening:
-    """An object of one brightness that crosses the picture."""
-
-    def draw(clip: Clip, picture: np.ndarray, number: int) -> np.ndarray:
-        done = (number / RATE - BEGIN) / (END - BEGIN)
-        if not 0 <= done < 1:
-            return picture
-        left, top = round(5 + done * (WIDTH - size - 10)), 70 + round(20 * np.sin(done * 6))
-        changed = picture.copy()
-        part = changed[top : top + size, left : left + size]
-        y, x = np.mgrid[: part.shape[0], : part.shape[1]]
-        inside = (2 * x / size - 1) ** 2 + (2 * y / size - 1) ** 2 < 1
-        part[inside] = clip.scene.mean() + contrast + 6 * np.sin(y[inside] / 3)
-        return changed
-
-    return draw
+def encoded(*happenings: Happening, moving: bool = False) -> Source:
+    return lambda seed: Encoded(Clip(seed, happenings, moving, 6.0)).pictures()
 
 
-def rain(clip: Clip, picture: np.ndarray, _number: int) -> np.ndarray:
-    """Drops, elsewhere in every picture."""
-    changed = picture.copy()
-    for _ in range(45):
-        x, y = clip.dice.integers(WIDTH - 1), clip.dice.integers(HEIGHT - 14)
-        changed[y : y + 14, x] += 45
-    return changed
+def shot(film: str, first: int, last: int) -> Source:
+    return lambda seed: Shot(seed, film, first, last).pictures()
 
 
-def light(clip: Clip, picture: np.ndarray, number: int) -> np.ndarray:
-    """A light is switched on, and off again."""
-    on = BEGIN <= number / RATE < END - 2
-    return picture * (1.45 if on else 1.0)
-
-
-def exposure(_clip: Clip, picture: np.ndarray, number: int) -> np.ndarray:
-    """The camera's exposure drifts."""
-    return picture * (1 + 0.15 * np.sin(number / RATE))
-
-
-def shadow(clip: Clip, picture: np.ndarray, number: int) -> np.ndarray:
-    """A cloud's shadow passes."""
-    left = round((number / RATE - BEGIN) / (END - BEGIN) * WIDTH) - 90
-    x = np.arange(WIDTH)
-    depth = np.clip((x - left) / 8, 0, 1) * np.clip((left + 90 - x) / 8, 0, 1)
-    return picture * (1 - 0.35 * depth)[None, :]
-
-
-def shaking(clip: Clip, picture: np.ndarray, _number: int) -> np.ndarray:
-    """The camera shakes by up to two pixels."""
-    return np.roll(picture, tuple(clip.dice.integers(-2, 3, 2)), axis=(0, 1))
-
-
-def leaves(clip: Clip, picture: np.ndarray, number: int) -> np.ndarray:
-    """A part of the scene sways by a few pixels."""
-    changed = picture.copy()
-    away = round(2.5 * np.sin(number / RATE * 4))
-    changed[20:90, 200:290] = np.roll(clip.scene, away, axis=1)[20:90, 200:290]
-    return changed
-
-
-CLASSES: dict[str, tuple[tuple[Happening, ...], bool, float]] = {
-    "large, strong": ((thing(60, 60),), True, 2.0),
-    "large, weak": ((thing(60, 25),), True, 2.0),
-    "small, strong": ((thing(18, -60),), True, 2.0),
-    "small, weak": ((thing(22, 30),), True, 2.0),
-    "in noise": ((thing(40, 50),), True, 10.0),
-    "in rain": ((thing(40, 60), rain), True, 2.0),
-    "while it shakes": ((thing(44, 70), shaking), True, 2.0),
-    "exposure drifts": ((thing(40, 60), exposure), True, 2.0),
-    "noise": ((), False, 14.0),
-    "rain": ((rain,), False, 2.0),
-    "light": ((light,), False, 2.0),
-    "exposure": ((exposure,), False, 2.0),
-    "shadow": ((shadow,), False, 2.0),
-    "shaking": ((shaking,), False, 2.0),
-    "leaves": ((leaves,), False, 2.0),
+MOVING: dict[str, Source] = {
+    "large, strong": made(thing(60, 60), moving=True),
+    "large, weak": made(thing(60, 25), moving=True),
+    "small, strong": made(thing(18, -60), moving=True),
+    "small, weak": made(thing(22, 30), moving=True),
+    "in noise": made(thing(40, 50), moving=True, noise=10.0),
+    "in rain": made(thing(40, 60), rain, moving=True),
+    "while it shakes": made(thing(44, 70), shaking, moving=True),
+    "exposure drifts": made(thing(40, 60), exposure, moving=True),
+    "little bit rate": encoded(thing(40, 60), moving=True),
+    "bus from above": shot("bikes.mp4", 0, 29),
+    "man and taxi": shot("bikes.mp4", 31, 75),
+    "vans and cyclist": shot("bikes.mp4", 77, 136),
+    "street": shot("bikes.mp4", 138, 186),
+    "man passing": shot("bikes.mp4", 188, 210),
+    "rabbit": shot("bigbuckbunny.mp4", 0, 131),
+    "man in a car": shot("carphone_pristine.mp4", 0, 119),
+}
+STILL: dict[str, Source] = {
+    "noise": made(noise=14.0),
+    "rain": made(rain),
+    "light": made(light),
+    "exposure": made(exposure),
+    "shadow": made(shadow),
+    "shaking": made(shaking),
+    "leaves": made(leaves),
+    "key frames": encoded(),
+    "turning camera": made(turning),
+    "infrared": made(infrared),
 }
 
 
@@ -149,11 +100,11 @@ def framediff() -> Detector:
     )
 
 
-def opencv(make: Callable[..., cv2.BackgroundSubtractor]) -> Callable[[], Detector]:
-    """One of OpenCV's models with shadows told apart, an opening, and the same least size for connected parts."""
+def opencv(make: Callable[..., cv2.BackgroundSubtractor], *, shadows: bool) -> Callable[[], Detector]:
+    """One of OpenCV's models with an opening, and the same least size for connected parts."""
 
     def detector() -> Detector:
-        model, kernel = make(history=80, detectShadows=True), np.ones((3, 3), np.uint8)
+        model, kernel = make(history=80, detectShadows=shadows), np.ones((3, 3), np.uint8)
 
         def look(image: np.ndarray, _number: int) -> bool:
             mask = cv2.morphologyEx((model.apply(image) == 255).astype(np.uint8), cv2.MORPH_OPEN, kernel)
@@ -167,8 +118,10 @@ def opencv(make: Callable[..., cv2.BackgroundSubtractor]) -> Callable[[], Detect
 
 DETECTORS: dict[str, Callable[[], Detector]] = {
     "framediff": framediff,
-    "MOG2": opencv(cv2.createBackgroundSubtractorMOG2),
-    "KNN": opencv(cv2.createBackgroundSubtractorKNN),
+    "MOG2": opencv(cv2.createBackgroundSubtractorMOG2, shadows=False),
+    "MOG2 shadows": opencv(cv2.createBackgroundSubtractorMOG2, shadows=True),
+    "KNN": opencv(cv2.createBackgroundSubtractorKNN, shadows=False),
+    "KNN shadows": opencv(cv2.createBackgroundSubtractorKNN, shadows=True),
 }
 
 
@@ -201,11 +154,10 @@ class Score:
         return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
 
 
-def score(kind: str, detector: Detector, seed: int) -> Score:
+def score(source: Source, detector: Detector, seed: int) -> Score:
     """Show one clip."""
-    happenings, moving, noise = CLASSES[kind]
     found = Score()
-    for number, (image, there) in enumerate(Clip(seed, happenings, moving, noise).pictures()):
+    for number, (image, there) in enumerate(source(seed)):
         began = time.thread_time()
         told = detector(image, number)
         found.seconds += time.thread_time() - began
@@ -223,27 +175,22 @@ def main() -> int:
         whole = {name: Score() for name in DETECTORS}
         print(f"seed {seed:<16}" + "".join(f"{name:>26}" for name in DETECTORS))
         print(f"{'':21}" + f"{'prec. recall    F1 false':>26}" * len(DETECTORS))
-        for kind in CLASSES:
+        for kind, source in (MOVING | STILL).items():
             line = f"{kind:21}"
             for name, make in DETECTORS.items():
-                found = score(kind, make(), seed)
+                found = score(source, make(), seed)
                 whole[name] = whole[name].plus(found)
-                shown = [f"{figure:6.2f}" for figure in found.figures] if CLASSES[kind][1] else ["     -"] * 3
-                line += f"{''.join(shown)}{found.false:6}".rjust(26)
+                line += shown(found, moving=kind in MOVING)
             print(line, flush=True)
-        print(
-            f"{'all':21}"
-            + "".join(
-                ("".join(f"{figure:6.2f}" for figure in each.figures) + f"{each.false:6}").rjust(26)
-                for each in whole.values()
-            )
-        )
-        print(
-            f"{'CPU ms per picture':21}"
-            + "".join(f"{each.seconds / each.pictures * 1000:26.2f}" for each in whole.values())
-            + "\n"
-        )
+        print(f"{'all':21}" + "".join(shown(each, moving=True) for each in whole.values()))
+        cost = "".join(f"{each.seconds / each.pictures * 1000:26.2f}" for each in whole.values())
+        print(f"{'CPU ms per picture':21}{cost}\n")
     return 0
+
+
+def shown(found: Score, *, moving: bool) -> str:
+    figures = "".join(f"{figure:6.2f}" if moving else "     -" for figure in found.figures)
+    return f"{figures}{found.false:6}".rjust(26)
 
 
 if __name__ == "__main__":
