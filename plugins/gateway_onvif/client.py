@@ -4,6 +4,7 @@ A request goes out without credentials first, and the refusal says which way the
 SOAP fault for a UsernameToken. So a wrong password costs one failed login, and after it none is tried any more.
 """
 
+import copy
 import secrets
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -85,6 +86,12 @@ class SoapClient:
         """Close it."""
         if self._session is not None:
             await self._session.close()
+
+    def again(self) -> Self:
+        """Return a client of the same camera that need not find out again how to log in, as a context of its own."""
+        other = copy.copy(self)
+        other._session = None  # noqa: SLF001 - its own
+        return other
 
     async def call(
         self, url: str, body: str, *, headers: str = "", action: str = "", wait: float = 0.0, anonymous: bool = False

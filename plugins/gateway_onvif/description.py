@@ -46,6 +46,16 @@ class Stream:
     url: str
     """Its RTSP address, on the host by which we reach the camera, without credentials."""
 
+    def is_like(self, other: "Stream") -> bool:
+        """Tell whether it is played as another is: bit rates and the like change while it plays."""
+        mine, theirs = self.profile, other.profile
+        return (self.url, mine.encoding, mine.width, mine.height) == (
+            other.url,
+            theirs.encoding,
+            theirs.width,
+            theirs.height,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -65,6 +75,8 @@ class Description:
     main: Stream
     sub: Stream
     """The same as main where there is no smaller one."""
+    media: str
+    """Namespace of the Media service that describes it."""
 
 
 async def describe(client: SoapClient, wanted: Wanted, clock: Clock) -> Description:
@@ -86,7 +98,7 @@ async def describe(client: SoapClient, wanted: Wanted, clock: Clock) -> Descript
     except SoapFault as fault:
         raise _refusal(client, fault) from fault
     return Description(
-        information, client.login.value, client.offset, services, announced, profiles, main_stream, sub_stream
+        information, client.login.value, client.offset, services, announced, profiles, main_stream, sub_stream, media
     )
 
 

@@ -11,18 +11,20 @@ from gateway.domain.device_event import DeviceEvent
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.soap.answers import Element
 from gateway.rtsp_client import PlayerOptions, parse, play
+from gateway.sdk.controls import CameraControls
 from gateway.sdk.driver import CameraDriver, DriverContext, Inspection, MediaSink
 from gateway_onvif.address import device_url, host_of, name_of
+from gateway_onvif.asking import Asker
 from gateway_onvif.base_notification import listen
 from gateway_onvif.client import SoapClient
+from gateway_onvif.controls import read_controls
 from gateway_onvif.description import Description, Stream, describe, facts
 from gateway_onvif.messages import EVENTS
 from gateway_onvif.notifications import Changed, read
+from gateway_onvif.patience import Patience
 from gateway_onvif.pullpoint import pull
 from gateway_onvif.subscription import Subscription
 
-FIRST_REFUSAL, LONGEST_REFUSAL = 60.0, 3600.0
-"""Seconds after a refused login before the next: cameras lock accounts that fail a few times in some minutes."""
 _MAX_PORT: Final = 65_535
 
 
@@ -69,10 +71,12 @@ class OnvifDriver(CameraDriver):
             settings.transport, settings.connect_timeout, settings.media_timeout, settings.verify_certificate
         )
         self._described: Description | None = None
+        self._known = self.client()
+        """One that has found out how to log in."""
         self._describing = asyncio.Lock()
         self._changed = asyncio.Event()
         """Set and replaced when the camera says that its configuration is another now."""
-        self._patience = _Patience()
+        self._patience = Patience()
 
     def profiles(self) -> tuple[str, ...]:
         """Return both: `sub` is the main stream again for a camera with one only."""
@@ -118,9 +122,7 @@ class OnvifDriver(CameraDriver):
         def take(answer: Element) -> None:
             for found in read(answer, described.main.profile, described.profiles):
                 if isinstance(found, Changed):
-                    self._described = None
-                    changed, self._changed = self._changed, asyncio.Event()
-                    changed.set()
+                    self._was_changed()
                 else:
                     tell(found)
 
@@ -142,6 +144,18 @@ class OnvifDriver(CameraDriver):
             raise GatewayError(ErrorKind.UNSUPPORTED, message)
         await listen(subscription(), callbacks, host_of(self._device), clock, take)
 
+    async def controls(self) -> CameraControls:
+        """Ask the camera what of it can be controlled."""
+        described = await self.describe()
+        asker = Asker(self._known, described.services, self._patience, self.context.clock)
+        return await read_controls(asker, described, self._was_changed)
+
+    def _was_changed(self) -> None:
+        """Have the camera described anew, and the streams follow."""
+        self._described = None
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
     async def _until_changed(self, profile: str, playing: Stream) -> NoReturn:
         """Raise GatewayError when the camera has said that it was changed, and describes this stream otherwise."""
         while True:
@@ -151,7 +165,7 @@ class OnvifDriver(CameraDriver):
             except GatewayError:
                 continue  # as long as it plays, it plays
             stream = described.main if profile == "main" else described.sub
-            if stream != playing:
+            if not stream.is_like(playing):
                 message = f"camera {name_of(self._device)} was changed: {profile} is {stream.profile} now"
                 raise GatewayError(ErrorKind.UNAVAILABLE, message)
 
@@ -163,6 +177,7 @@ class OnvifDriver(CameraDriver):
                 try:
                     async with self.client() as client:
                         self._described = await describe(client, self._wanted, self.context.clock)
+                        self._known = client
                 except GatewayError as error:
                     if error.kind is ErrorKind.UNAUTHENTICATED:
                         self._patience.refused(error, self.context.clock.monotonic())
@@ -193,24 +208,3 @@ async def _first_of(*jobs: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Patience:
-    """After a refused login: when the next may be tried. Its word is the refusal again until then."""
-
-    def __init__(self) -> None:
-        self._error: GatewayError | None = None
-        self._pause = FIRST_REFUSAL
-        self._until = 0.0
-
-    def refused(self, error: GatewayError, now: float) -> None:
-        """Take note of a refusal; the pauses double, and begin anew when there was none for long."""
-        if now > self._until + LONGEST_REFUSAL:
-            self._pause = FIRST_REFUSAL
-        self._error, self._until = error, now + self._pause
-        self._pause = min(self._pause * 2, LONGEST_REFUSAL)
-
-    def check(self, now: float) -> None:
-        """Raise the last refusal while it is too early to try again."""
-        if self._error is not None and now < self._until:
-            raise GatewayError(self._error.kind, self._error.message)

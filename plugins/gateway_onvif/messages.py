@@ -12,12 +12,18 @@ DEVICE: Final = "http://www.onvif.org/ver10/device/wsdl"
 MEDIA: Final = "http://www.onvif.org/ver10/media/wsdl"
 MEDIA2: Final = "http://www.onvif.org/ver20/media/wsdl"
 EVENTS: Final = "http://www.onvif.org/ver10/events/wsdl"
+IMAGING: Final = "http://www.onvif.org/ver20/imaging/wsdl"
+PTZ: Final = "http://www.onvif.org/ver20/ptz/wsdl"
+DEVICE_IO: Final = "http://www.onvif.org/ver10/deviceIO/wsdl"
 ADDRESSING: Final = "http://www.w3.org/2005/08/addressing"
 NOTIFICATION: Final = "http://docs.oasis-open.org/wsn/b-2"
 SCHEMA: Final = "http://www.onvif.org/ver10/schema"
 NAMESPACES: Final = {"tds": DEVICE, "trt": MEDIA, "tr2": MEDIA2, "tev": EVENTS, "tt": SCHEMA} | {
     "wsa": ADDRESSING,
     "wsnt": NOTIFICATION,
+    "timg": IMAGING,
+    "tptz": PTZ,
+    "tmd": DEVICE_IO,
 }
 
 GET_TIME: Final = "<tds:GetSystemDateAndTime/>"
@@ -49,6 +55,10 @@ class Profile:
     """Kbit/s."""
     configuration: str = ""
     """Token of its video source configuration."""
+    encoder: str = ""
+    """Token of its video encoder configuration."""
+    ptz: str = ""
+    """Token of the PTZ node that it moves; empty for none."""
 
     def __str__(self) -> str:
         """Return it for messages."""
@@ -91,8 +101,9 @@ def services(answer: Element) -> dict[str, str]:
 
 def capabilities(answer: Element) -> dict[str, str]:
     """Return the addresses of a GetCapabilitiesResponse by namespace."""
-    names = (("Device", DEVICE), ("Media", MEDIA), ("Events", EVENTS))
+    names = (("Device", DEVICE), ("Media", MEDIA), ("Events", EVENTS), ("Imaging", IMAGING), ("PTZ", PTZ))
     found = {namespace: text(answer, f"{{*}}Capabilities/{{*}}{name}/{{*}}XAddr") for name, namespace in names}
+    found[DEVICE_IO] = text(answer, "{*}Capabilities/{*}Extension/{*}DeviceIO/{*}XAddr")
     return {namespace: address for namespace, address in found.items() if address}
 
 
@@ -117,6 +128,9 @@ def _profile(node: Element) -> Profile | None:
     if encoder is None or not token:
         return None
     encoding = text(encoder, "{*}Encoding").upper()
+    ptz = node.find("{*}Configurations/{*}PTZ")
+    if ptz is None:
+        ptz = node.find("{*}PTZConfiguration")
     return Profile(
         token,
         text(node, "{*}Name"),
@@ -127,6 +141,8 @@ def _profile(node: Element) -> Profile | None:
         _number(encoder, "{*}RateControl/{*}FrameRateLimit"),
         int(_number(encoder, "{*}RateControl/{*}BitrateLimit")),
         source.get("token", "") if source is not None else "",
+        encoder.get("token", ""),
+        text(ptz, "{*}NodeToken"),
     )
 
 

@@ -20,10 +20,12 @@ _KINDS: Final = {
     ("VideoSource", "GlobalSceneChange"): DeviceEventKind.SCENE,
     ("RuleEngine", "TamperDetector", "Tamper"): DeviceEventKind.SCENE,
     ("Device", "Trigger", "DigitalInput"): DeviceEventKind.DIGITAL_INPUT,
+    ("Device", "Trigger", "Relay"): DeviceEventKind.RELAY,
 }
 """By the beginning of the topic, without prefixes."""
 _CHANGES: Final = (("Media", "ConfigurationChanged"), ("Media", "ProfileChanged"), ("Configuration", "Profile"))
 _TRUE, _FALSE = frozenset({"true", "1", "on", "active"}), frozenset({"false", "0", "off", "inactive"})
+_TOKENS: Final = {DeviceEventKind.DIGITAL_INPUT: "InputToken", DeviceEventKind.RELAY: "RelayToken"}
 _SOURCES: Final = ("Source", "VideoSource", "VideoSourceToken")
 _CONFIGURATIONS: Final = ("VideoSourceConfigurationToken", "VideoSourceConfiguration")
 
@@ -75,9 +77,9 @@ def _foreign(source: dict[str, str], ours: Profile, profiles: Collection[Profile
 
 
 def _name(kind: DeviceEventKind, topic: tuple[str, ...], source: dict[str, str]) -> str:
-    """Return which of several it is: the input's token, or topic and rule."""
-    if kind is DeviceEventKind.DIGITAL_INPUT:
-        return source.get("InputToken") or next(iter(source.values()), "")
+    """Return which of several it is: the token of the input or relay, or topic and rule."""
+    if kind in _TOKENS:
+        return source.get(_TOKENS[kind]) or next(iter(source.values()), "")
     if kind is _MOTION:
         return "/".join((*topic, source.get("Rule", source.get("RuleName", ""))))
     return ""

@@ -25,9 +25,16 @@ SPACES = {
     "ter": "http://www.onvif.org/ver10/error",
     "wsnt": "http://docs.oasis-open.org/wsn/b-2",
     "wsa": "http://www.w3.org/2005/08/addressing",
+    "timg": "http://www.onvif.org/ver20/imaging/wsdl",
+    "tptz": "http://www.onvif.org/ver20/ptz/wsdl",
+    "tmd": "http://www.onvif.org/ver10/deviceIO/wsdl",
     "tns1": "http://www.onvif.org/ver10/topics",
 }
-PATHS = {"tds": "/onvif/device_service", "trt": "/onvif/media", "tr2": "/onvif/media2", "tev": "/onvif/events"}
+PATHS = {"tds": "/onvif/device_service", "trt": "/onvif/media", "tr2": "/onvif/media2", "tev": "/onvif/events"} | {
+    "timg": "/onvif/imaging",
+    "tptz": "/onvif/ptz",
+    "tmd": "/onvif/deviceio",
+}
 OPEN = {"GetSystemDateAndTime", "GetServices", "GetCapabilities"}
 """What anybody may ask (access class PRE_AUTH)."""
 USER, PASSWORD = "admin", "s3cret"
@@ -48,6 +55,7 @@ class ScriptedOnvif:
 
     auth: str = "digest"
     """`none`, `digest`, `sha` (Digest with SHA-256 only), `token`, or `basic`."""
+    password: str = field(default=PASSWORD, repr=False)
     services: tuple[str, ...] = ("tds", "trt", "tr2", "tev")
     profiles: list[tuple[str, str, str, int, int]] = field(
         default_factory=lambda: [
@@ -124,7 +132,10 @@ class ScriptedOnvif:
             answered = getattr(self, f"_{operation}")
         except AttributeError:
             return self._fault(FaultError("Receiver", "ter:ActionNotSupported", status=500))
-        answer = answered(envelope.body)
+        try:
+            answer = answered(envelope.body)
+        except FaultError as fault:
+            return self._fault(fault)
         if asyncio.iscoroutine(answer):
             answer = await answer
         return self._reply(answer)
@@ -162,7 +173,7 @@ class ScriptedOnvif:
             raise FaultError("", *self._digest.challenges(NOW.timestamp()), status=401)
 
     def _password_of(self, name: str) -> Secret | None:
-        return Secret(PASSWORD) if name == USER else None
+        return Secret(self.password) if name == USER else None
 
     def _url(self, service: str) -> str:
         return f"http://{self.authority or self.address}{PATHS[service]}"

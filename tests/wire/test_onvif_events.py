@@ -63,13 +63,19 @@ async def test_events_are_pulled_renewed_and_given_back(auth: str) -> None:
                     '<tt:SimpleItem Name="InputToken" Value="in1"/>',
                     '<tt:SimpleItem Name="LogicalState" Value="true"/>',
                 )
+                + notification(
+                    "tns1:Device/Trigger/Relay",
+                    '<tt:SimpleItem Name="RelayToken" Value="r1"/>',
+                    '<tt:SimpleItem Name="LogicalState" Value="active"/>',
+                )
                 + notification("tns1:VideoSource/MotionAlarm", SOURCE, "", "Deleted")
             )
-            assert await heard(told, 5) == [
+            assert await heard(told, 6) == [
                 (DeviceEventKind.MOTION, True, "VideoSource/MotionAlarm/"),
                 (DeviceEventKind.DARK, False, ""),
                 (DeviceEventKind.MOTION, True, "RuleEngine/CellMotionDetector/Motion/r"),
                 (DeviceEventKind.DIGITAL_INPUT, True, "in1"),
+                (DeviceEventKind.RELAY, True, "r1"),
                 (DeviceEventKind.MOTION, False, "VideoSource/MotionAlarm/"),
             ]
         assert camera.asked.count("CreatePullPointSubscription") == 1

@@ -42,10 +42,15 @@ def text(node: Element | None, path: str = "") -> str:
     return "" if found is None else (found.text or "").strip()
 
 
+def markup(element: Element) -> str:
+    """Return an element as it stands, with the declarations that it needs, to be sent back."""
+    return etree.tostring(element, encoding="unicode", with_tail=False)
+
+
 def header_blocks(parameters: Element | None) -> str:
     """Return the children of ReferenceParameters as header blocks of a request to their owner (WS-Addressing §3.3)."""
     children = () if parameters is None else parameters.iterchildren(etree.Element)
-    return "".join(etree.tostring(child, encoding="unicode", with_tail=False) for child in children)
+    return "".join(map(markup, children))
 
 
 def _fault(fault: Element, version: SoapVersion) -> SoapFault:
