@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.domain.camera import PROFILE_NAMES, CameraInfo
+from gateway.domain.device_event import DeviceEvent
+from gateway.domain.encoder import VideoEncoderSettings
+from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import AudioParameters, MediaKind, StreamDescription, TrackDescription, VideoParameters
 from gateway.protocols.rtp.packetize import Packetizer
 from gateway.protocols.rtp.parameter_sets import to_fmtp, video_parameters
 from gateway.sdk.clock import Clock
+from gateway.sdk.controls import CameraControls
 from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
 from gateway_testpattern import tone
-from gateway_testpattern.encoder import Encoded, Encoder
+from gateway_testpattern.camera import Encoders, SimulatedCamera, encoder_settings
+from gateway_testpattern.encoder import Encoded, Encoder, natural_bitrate, natural_gop
 from gateway_testpattern.film import Film
+from gateway_testpattern.optics import View
 from gateway_testpattern.scene import Scene, seed_of
 from gateway_testpattern.sources import new_sequence, new_ssrc
 
@@ -46,6 +52,8 @@ class TestPatternSettings:
     codec: Literal["h264", "h265"] = "h264"
     """Of the main profile; sub is always H.264."""
     audio: bool = True
+    ptz: bool = True
+    """Whether it can be turned."""
     seed: int | None = None
     """Chooses hour and hills: dawn, day, dusk and night are 0 to 3; unless set, the camera's id does."""
     file: Path | None = None
@@ -71,6 +79,10 @@ class TestPatternDriver(CameraDriver):
     Settings = TestPatternSettings
     settings: TestPatternSettings
 
+    def __init__(self, settings: TestPatternSettings, context: DriverContext) -> None:
+        super().__init__(settings, context)
+        self._camera = SimulatedCamera(_encoders_of(settings), context.clock, head=settings.ptz)
+
     def profiles(self) -> tuple[str, ...]:
         """Both profiles; a file has one stream."""
         return PROFILE_NAMES if self.settings.file is None else PROFILE_NAMES[:1]
@@ -79,57 +91,90 @@ class TestPatternDriver(CameraDriver):
         """Return what it says of itself."""
         return CameraInfo(manufacturer="Simulated", model="Test pattern", serial=self.context.camera_id)
 
+    async def controls(self) -> CameraControls:
+        """Return everything; a film can't be controlled."""
+        if self.settings.file is not None:
+            return CameraControls()
+        camera = self._camera
+        return CameraControls(camera.encoders, camera.picture, camera.head, camera.contacts, camera.contacts)
+
+    async def events(self, tell: Callable[[DeviceEvent], None]) -> None:
+        """Tell how relay and input are. Raises GatewayError for a film."""
+        if self.settings.file is not None:
+            raise GatewayError(ErrorKind.UNSUPPORTED, "a film has no events")
+        await self._camera.contacts.tell(tell)
+
     async def stream(self, profile: str, sink: MediaSink) -> None:
         """Deliver until cancelled. Raises GatewayError when the file can't be played."""
         if self.settings.file is not None:
             await Film(self.settings.file, self.context.clock, _encoders).play(sink)
-        else:
-            await _Simulation(self.settings, self.context, profile, sink).run()
+            return
+        while True:
+            await _Simulation(self.settings, self.context, self._camera, profile, sink).run()
+
+
+def _encoders_of(settings: TestPatternSettings) -> Encoders:
+    """Return both profiles as they begin, and what they could be."""
+    main, sub = PROFILE_NAMES
+    made = {}
+    for profile, encoding, size, rate in (
+        (main, settings.codec.upper(), (settings.width, settings.height), settings.frame_rate),
+        (sub, "H264", (settings.sub_width, settings.sub_height), settings.sub_frame_rate),
+    ):
+        made[profile] = encoder_settings(encoding, size, rate, natural_bitrate(*size, rate), natural_gop(rate))
+    return Encoders(made, {main: ("H264", "H265"), sub: ("H264",)})
 
 
 class _Simulation:
-    """One profile: pictures drawn and encoded in a thread, paced on the clock, and a beep beside them."""
+    """One profile, until it is set otherwise: pictures from a thread, paced on the clock, and a beep beside them."""
 
-    def __init__(self, settings: TestPatternSettings, context: DriverContext, profile: str, sink: MediaSink) -> None:
-        main = profile == PROFILE_NAMES[0]
-        self._width, self._height, self._rate = (
-            (settings.width, settings.height, settings.frame_rate)
-            if main
-            else (settings.sub_width, settings.sub_height, settings.sub_frame_rate)
-        )
-        self._encoding = settings.codec.upper() if main else "H264"
-        self._audio = settings.audio and main
+    def __init__(
+        self,
+        settings: TestPatternSettings,
+        context: DriverContext,
+        camera: SimulatedCamera,
+        profile: str,
+        sink: MediaSink,
+    ) -> None:
+        self._profile = profile
+        self._camera = camera
+        self._made = made = camera.encoders.now[profile]
+        self._width, self._height, self._rate = made.width, made.height, made.frame_rate
+        self._encoding = made.encoding
+        self._audio = settings.audio and profile == PROFILE_NAMES[0]
         self._name = context.camera_name
         self._seed = seed_of(context.camera_id) if settings.seed is None else settings.seed
         self._clock = context.clock
         self._sink = sink
 
     async def run(self) -> None:
+        """Return once the profile is set otherwise."""
         loop = asyncio.get_running_loop()
         scene = await loop.run_in_executor(_encoders, Scene, self._name, self._width, self._height, self._seed)
-        encoder = Encoder(self._encoding, self._width, self._height, self._rate)
+        encoder = _encoder(self._made)
 
-        def shoot(utc_ns: int) -> Encoded:
-            return encoder.encode(scene.draw(utc_ns))
+        def shoot(utc_ns: int, view: View) -> Encoded:
+            return encoder.encode(scene.draw(utc_ns, view))
 
         start = self._clock.monotonic()
         utc_ns = self._clock.utc_ns()
-        picture = await loop.run_in_executor(_encoders, shoot, utc_ns)
+        picture = await loop.run_in_executor(_encoders, shoot, utc_ns, self._camera.view())
         track = self._video_track(encoder, picture)
         tracks = (track, _audio_track()) if self._audio else (track,)
         self._sink.describe(StreamDescription(tracks))
         async with asyncio.TaskGroup() as tasks:
-            if self._audio:
-                tasks.create_task(_beep(self._sink, self._clock))
+            beep = tasks.create_task(_beep(self._sink, self._clock)) if self._audio else None
             packetizer = Packetizer(0, track, new_ssrc(), new_sequence())
             frame = 0
-            while True:
+            while self._camera.encoders.now[self._profile] == self._made:
                 elapsed = frame / self._rate
                 rtp_time = round(elapsed * VIDEO_CLOCK)
                 self._sink.deliver(packetizer.unit(picture.units, rtp_time, utc_ns, picture.keyframe))
                 frame = await _next(self._clock, start, frame, self._rate)
                 utc_ns = self._clock.utc_ns()
-                picture = await loop.run_in_executor(_encoders, shoot, utc_ns)
+                picture = await loop.run_in_executor(_encoders, shoot, utc_ns, self._camera.view())
+            if beep is not None:
+                beep.cancel()
 
     def _video_track(self, encoder: Encoder, first: Encoded) -> TrackDescription:
         sets = [unit for unit in first.units if _PARAMETER_SETS[self._encoding](unit)]
@@ -138,6 +183,18 @@ class _Simulation:
         video = VideoParameters(self._width, self._height, self._rate, encoder.bitrate, encoder.gop_length, profile)
         fmtp = to_fmtp(self._encoding, sets)
         return TrackDescription(MediaKind.VIDEO, self._encoding, 96, VIDEO_CLOCK, fmtp=fmtp, video=video)
+
+
+def _encoder(made: VideoEncoderSettings) -> Encoder:
+    return Encoder(
+        made.encoding,
+        made.width,
+        made.height,
+        made.frame_rate,
+        gop_length=made.gop_length,
+        quality=made.quality or 0.0,
+        limit=made.bitrate,
+    )
 
 
 async def _next(clock: Clock, start: float, done: int, rate: float) -> int:

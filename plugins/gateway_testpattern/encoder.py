@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 GOP_SECONDS = 2
 _CODECS = {"H264": "libx264", "H265": "libx265"}
 _START_CODE = re.compile(rb"\x00\x00\x01")
-_QUANTIZER = 24
-"""Constant: without rate control the encoder spares itself a look ahead, which is two fifths of its work."""
+QUALITY = 50
+"""The quality that nobody has changed, of 0 to 100."""
 _BITS_PER_PIXEL = 0.024
 """What the scene takes at 720p, as measured; less in larger pictures, more in smaller ones."""
 _REFERENCE = 1280 * 720
@@ -33,12 +33,26 @@ class Encoded:
 class Encoder:
     """Encodes pictures of one size; not safe for two threads at once."""
 
-    def __init__(self, encoding: str, width: int, height: int, frame_rate: float) -> None:
-        """`encoding` is H264 or H265."""
-        self.gop_length = max(1, round(frame_rate * GOP_SECONDS))
-        pixels = width * height
-        self.bitrate = round(pixels * frame_rate * _BITS_PER_PIXEL * (_REFERENCE / pixels) ** 0.3)
+    def __init__(
+        self,
+        encoding: str,
+        width: int,
+        height: int,
+        frame_rate: float,
+        *,
+        gop_length: int | None = None,
+        quality: float = QUALITY,
+        limit: int | None = None,
+    ) -> None:
+        """`encoding` is H264 or H265; `limit` is a bit rate that is not to be exceeded."""
+        self.gop_length = gop_length or natural_gop(frame_rate)
+        self.bitrate = natural_bitrate(width, height, frame_rate)
         """About; in bits per second."""
+        control = f"qp={_quantizer(quality)}"
+        if limit is not None and limit < self.bitrate:
+            self.bitrate = limit
+            kilobits = max(1, limit // 1000)
+            control = f"bitrate={kilobits}:vbv-maxrate={kilobits}:vbv-bufsize={kilobits}:rc-lookahead=0"
         rate = Fraction(frame_rate).limit_denominator(1001)
         context = cast("VideoCodecContext", VideoCodecContext.create(_CODECS[encoding], "w"))
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
@@ -49,10 +63,10 @@ class Encoder:
         context.color_range = _LIMITED
         context.options = {"preset": "ultrafast", "tune": "zerolatency"}
         if encoding == "H265":
-            parameters = f"qp={_QUANTIZER}:log-level=none:pools=none:frame-threads=1"
+            parameters = f"{control}:log-level=none:pools=none:frame-threads=1"
             context.options |= {"x265-params": parameters}
         else:
-            parameters = f"qp={_QUANTIZER}:scenecut=0:sliced-threads=0"
+            parameters = f"{control}:scenecut=0:sliced-threads=0"
             context.options |= {"x264-params": parameters}
         self._context = context
         self._count = 0
@@ -68,6 +82,23 @@ class Encoder:
         packets = self._context.encode(frame)
         data = b"".join(bytes(packet) for packet in packets)
         return Encoded(split(data), any(packet.is_keyframe for packet in packets))
+
+
+def natural_gop(frame_rate: float) -> int:
+    """Return the frames from key frame to key frame, unless another number is asked for."""
+    return max(1, round(frame_rate * GOP_SECONDS))
+
+
+def natural_bitrate(width: int, height: int, frame_rate: float) -> int:
+    """Return about how many bits per second the scene takes, when nothing limits it."""
+    pixels = width * height
+    bitrate: float = pixels * frame_rate * _BITS_PER_PIXEL * (_REFERENCE / pixels) ** 0.3
+    return round(bitrate)
+
+
+def _quantizer(quality: float) -> int:
+    """Return it, a constant: without rate control the encoder spares its look ahead, two fifths of its work."""
+    return round(44 - quality * 0.4)
 
 
 def split(data: bytes) -> tuple[bytes, ...]:

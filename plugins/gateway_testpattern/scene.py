@@ -11,6 +11,7 @@ from gateway.sdk.lettering import Lettering
 from gateway_testpattern import timecode
 from gateway_testpattern.colour import BLACK, NEUTRAL, WHITE, Plane, Planes, lay
 from gateway_testpattern.landscape import DAWN, DAY, DUSK, NIGHT, balloon, landscape
+from gateway_testpattern.optics import PLAIN, View, chroma_table, luma_table, warp
 
 LOOKS = (DAWN, DAY, DUSK, NIGHT)
 _LAP_SECONDS = 48.0
@@ -34,12 +35,15 @@ class Scene:
             plane[: self._row // 2] = NEUTRAL
         self._balloon = balloon(min(width, height) * 22 // 100, look)
         self._glyphs = _clock_glyphs(width * 84 // 100, height * 0.042)
+        self._bare = self._backdrop.copy()
+        """The landscape without panel."""
+        self._panel: tuple[slice, slice]
         self._text = self._paint_panel(name)
         self._picture = self._backdrop.copy()
         self._balloon_at = 0, 0
         self._head_start = seed * 11 % _LAP_SECONDS
 
-    def draw(self, utc_ns: int) -> NDArray[np.uint8]:
+    def draw(self, utc_ns: int, view: View = PLAIN) -> NDArray[np.uint8]:
         """Return the picture of a moment, of shape (height * 3 / 2, width): Y, then Cb, then Cr.
 
         It is drawn over at the next call: most of a picture is that of the moment before.
@@ -47,7 +51,42 @@ class Scene:
         self._draw_balloon(utc_ns / _NS)
         self._draw_clock(self._line(utc_ns))
         self._draw_code(utc_ns // 1_000_000)
-        return self._picture
+        return self._picture if view == PLAIN else self._seen(view)
+
+    def _seen(self, view: View) -> NDArray[np.uint8]:
+        """Return the picture as head and settings make it; panel and time code stay as they are."""
+        seen = np.empty_like(self._picture)
+        tables = luma_table(view), chroma_table(view, view.blue), chroma_table(view, view.red)
+        drawn = zip(*(self._planes(picture) for picture in (seen, self._picture, self._bare)), tables, strict=True)
+        for number, (plane, picture, bare, table) in enumerate(drawn):
+            panel, code = self._overlays(halved=number > 0)
+            scene = picture.copy()
+            scene[panel], scene[code] = bare[panel], bare[code]
+            plane[:] = table[scene if view.at_home and not view.blur else warp(scene, view)]
+            plane[panel], plane[code] = picture[panel], picture[code]
+        if not view.at_home:
+            line = _typeset(self._letters(), f"P{view.pan:+.2f} T{view.tilt:+.2f} Z{view.zoom:.2f}")[:, : self._width]
+            area = _area(0, self._row, line)
+            luma = self._planes(seen)[0]
+            lay(luma[area], _SHADE, _SHADE_COVERAGE)
+            lay(luma[area], WHITE, line)
+        return seen
+
+    def _letters(self) -> dict[str, Plane]:
+        """Return the clock's glyphs with those that tell a position."""
+        missing = [character for character in "PZ+" if character not in self._glyphs]
+        lettering = Lettering(self._height * 0.042)
+        self._glyphs |= {
+            character: _as_high(lettering.glyph(character), self._glyphs["0"].shape[0]) for character in missing
+        }
+        return self._glyphs
+
+    def _overlays(self, *, halved: bool) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Return where the panel and the time code are in a plane."""
+        step = 2 if halved else 1
+        rows, columns = self._panel
+        panel = slice(rows.start // step, rows.stop // step), slice(columns.start // step, columns.stop // step)
+        return panel, (slice(self._row // step), slice(None))
 
     def _planes(self, picture: Plane) -> Planes:
         """Return the views of Y, Cb and Cr in a picture."""
@@ -90,8 +129,9 @@ class Scene:
         height = (title.shape[0] + clock.shape[0] + 2 * margin) // 2 * 2
         left, top = self._width // 50 * 2, (self._height * 96 // 100 - height) // 2 * 2
         width = (max(title.shape[1], clock.shape[1]) + 2 * margin) // 2 * 2
+        self._panel = slice(top, top + height), slice(left, left + width)
         luma, blue, red = self._planes(self._backdrop)
-        lay(luma[top : top + height, left : left + width], _SHADE, _SHADE_COVERAGE)
+        lay(luma[self._panel], _SHADE, _SHADE_COVERAGE)
         for plane in (blue, red):
             part = plane[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
             lay(part, NEUTRAL, _SHADE_COVERAGE)
@@ -124,6 +164,11 @@ def _fixed(lettering: Lettering) -> dict[str, Plane]:
         missing = digit - glyphs[character].shape[1]
         glyphs[character] = np.pad(glyphs[character], ((0, 0), (missing // 2, missing - missing // 2)))
     return glyphs
+
+
+def _as_high(glyph: Plane, height: int) -> Plane:
+    """Return a glyph cut or filled at its foot."""
+    return np.pad(glyph[:height], ((0, max(0, height - glyph.shape[0])), (0, 0)))
 
 
 def _typeset(glyphs: dict[str, Plane], text: str) -> Plane:

@@ -1,0 +1,35 @@
+"""What can be controlled of a camera, as last heard: it is shown to a VMS also while the camera is away."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.domain.device_io import RelayOptions
+from gateway.domain.encoder import VideoEncoderOptions, VideoEncoderSettings
+from gateway.domain.imaging import FocusMoveOptions, ImagingOptions
+from gateway.domain.ptz import PtzNode
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderAbility:
+    """One profile's encoder: what it is set to, and what it could be."""
+
+    options: tuple[VideoEncoderOptions, ...]
+    settings: VideoEncoderSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """Everything that can be controlled of one camera; empty or None for what can't."""
+
+    encoders: Mapping[str, EncoderAbility] = field(default_factory=dict)
+    """By profile."""
+    imaging: ImagingOptions | None = None
+    focus: FocusMoveOptions = field(default_factory=FocusMoveOptions)
+    ptz: PtzNode | None = None
+    relays: Mapping[str, RelayOptions] = field(default_factory=dict)
+    """By the camera's own token, in its order."""
+    inputs: tuple[str, ...] = ()
+    """The camera's own tokens, in its order."""
+
+
+NO_ABILITIES = Abilities()
