@@ -19,6 +19,7 @@ from gateway.archiving import ArchiveSwitch, Surroundings
 from gateway.brokers import broker_operations
 from gateway.camera_commands import camera_commands
 from gateway.config import Config, data_directory
+from gateway.controlling import Controlling
 from gateway.db import Database, EventStore, load_identity, open_database
 from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
@@ -200,7 +201,7 @@ class Gateway:
 
     async def _start(self) -> Report:
         database = self._open_database()
-        config, clock, stack = self.config, self._clock, self._stack
+        config, clock = self.config, self._clock
         accounts = Accounts(database.accounts)
         administrator = await accounts.ensure_first_administrator(self._environment)
         gatekeeper = self._gatekeeper(accounts)
@@ -219,7 +220,10 @@ class Gateway:
 
         streaming = Streaming(multicast, streams.synchronize, listeners.port("rtsps"), WEBSOCKET_URI)
         watching = Watching(config, registry, database, codec, clock)
-        profiles = MediaProfiles(cameras, Profiles(database.profiles), streaming, watching.configurations)
+        controlling = self._control(Controlling(config, specs, cameras, database, clock))
+        profiles = MediaProfiles(
+            cameras, Profiles(database.profiles), streaming, watching.configurations, controlling.access
+        )
         if multicast is not None:
             multicast.written, multicast.sender = profiles.groups, rtsp
 
@@ -234,6 +238,7 @@ class Gateway:
             database.settings,
             self._device_actions(profiles, watching.rules, database),
             clock,
+            controlling.contacts,
         )
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
@@ -248,12 +253,14 @@ class Gateway:
             self._sinks(registry, database, bus, identity),
             broker_operations(registry, config.brokers, identity.uuid, database, bus, codec, clock),
         )
-        media = (MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles))
+        media = (MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles, controlling.contacts))
         services: tuple[Service, ...] = (device, *media, events, *watching.services())
         for service in services:
             model.register(service)
         authenticator = Authenticator(gatekeeper, self._token_verifier(), clock)
         endpoint = Endpoint(services, contract, codec, authenticator, clock, anonymous_faults=ANONYMOUS_FAULTS)
+
+        controlling.show(profiles, model, endpoint, self._scopes_changed)
 
         snapshots = self._snapshots(cameras, decoders)
         access = HttpAccess(gatekeeper)
@@ -281,9 +288,7 @@ class Gateway:
             export_routes(access, archive.movie),
             self._callbacks.routes(),
         ]
-        self._http = HttpServer(endpoint, access, snapshots.at, settings, routes)
-        await self._http.start()
-        stack.push_async_callback(self._http.stop)
+        await self._start_http(HttpServer(endpoint, access, snapshots.at, settings, routes))
         await self._start_archive(archive, cameras, past)
 
         self._spawn("cameras", cameras.run())
@@ -426,6 +431,17 @@ class Gateway:
         """Have motion looked for until what it decodes with is closed."""
         self._stack.push_async_callback(_cancel, self._spawn("motion", motion.run()))
         return motion
+
+    def _control(self, controlling: Controlling) -> Controlling:
+        """Keep what can be controlled of the cameras up to date."""
+        self._spawn("controls", controlling.controls.run())
+        self._stack.push_async_callback(controlling.encoders.stop)
+        return controlling
+
+    async def _start_http(self, http: HttpServer) -> None:
+        self._http = http
+        await http.start()
+        self._stack.push_async_callback(http.stop)
 
     def _sinks(self, registry: Registry, database: Database, bus: EventBus, identity: DeviceIdentity) -> Sinks:
         specs = sink_specs(self.config, registry, identity.uuid, database.settings, self._clock)

@@ -14,8 +14,10 @@ from gateway.onvif.contract import Contract, Operation, load_contract
 from gateway.onvif.device import DeviceService
 from gateway.onvif.deviceio import DeviceIOService
 from gateway.onvif.events import EventService
+from gateway.onvif.imaging import ImagingService
 from gateway.onvif.media import MediaService
 from gateway.onvif.media2 import Media2Service
+from gateway.onvif.ptz import PtzService
 from gateway.onvif.receiver import ReceiverService
 from gateway.onvif.recording import RecordingService
 from gateway.onvif.replay import ReplayService
@@ -23,7 +25,7 @@ from gateway.onvif.search import SearchService
 
 SERVICES: tuple[type[Service], ...] = (
     *(DeviceService, MediaService, Media2Service, DeviceIOService, EventService),
-    *(RecordingService, SearchService, ReplayService, ReceiverService, AnalyticsService),
+    *(RecordingService, SearchService, ReplayService, ReceiverService, AnalyticsService, PtzService, ImagingService),
 )
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "operations.md"
 
@@ -41,7 +43,7 @@ Made by `python tests/operations_table.py`; a test fails when this page is out o
 - **Access**: the access class (ONVIF Core Specification §7.9.4.3).
 - OSDs and masks are listed, and creating one is refused with `MaxOSDs` or `MaxMasks`: pictures pass through untouched.
 - **Official tests**: ids in ONVIF's device test specifications whose subject is the operation.
-- Analytics is announced while motion is on for some camera.
+- Analytics is announced while motion is on for some camera, PTZ and Imaging while some camera has them.
 - Recording, search, replay and receiver are announced while storage is configured. What stands for their official
   tests is listed at the end; tests of metadata search and PTZ search do not apply, since neither is announced, nor do
   those of rules and descriptors for faces, bodies, number plates, vehicles, counted lines, images and places.

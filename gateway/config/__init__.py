@@ -22,6 +22,7 @@ from gateway.config.sections import (
     Sink,
     Storage,
     Tls,
+    Writes,
     Zone,
 )
 from gateway.config.values import ListenAddress, parse_listen
@@ -48,6 +49,7 @@ __all__ = [
     "Sink",
     "Storage",
     "Tls",
+    "Writes",
     "Zone",
     "data_directory",
     "did_you_mean",

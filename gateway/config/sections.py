@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -131,6 +131,32 @@ class Plugins(msgspec.Struct, frozen=True, kw_only=True):
     disabled: tuple[str, ...] = ()
 
 
+WriteChoice: TypeAlias = Literal["apply", "accept-and-ignore", "refuse"]
+
+
+class ClientWrites(msgspec.Struct, frozen=True, kw_only=True):
+    """`[[writes.client]]`: what becomes of what one client writes, where it is otherwise than for all."""
+
+    user: Name | None = None
+    address: Network | None = None
+    video_encoder: WriteChoice | None = None
+    imaging: WriteChoice | None = None
+    ptz: WriteChoice | None = None
+    relays: WriteChoice | None = None
+    digital_inputs: WriteChoice | None = None
+
+
+class Writes(msgspec.Struct, frozen=True, kw_only=True):
+    """`[writes]`: what becomes of what clients write of the cameras."""
+
+    video_encoder: WriteChoice = "apply"
+    imaging: WriteChoice = "apply"
+    ptz: WriteChoice = "apply"
+    relays: WriteChoice = "apply"
+    digital_inputs: WriteChoice = "apply"
+    clients: tuple[ClientWrites, ...] = msgspec.field(default=(), name="client")
+
+
 class Motion(msgspec.Struct, frozen=True, kw_only=True):
     """`[motion]`: looking for motion, for cameras that do not say otherwise."""
 
@@ -252,6 +278,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     plugins: Plugins = Plugins()
     retention: Retention = Retention()
     motion: Motion = Motion()
+    writes: Writes = Writes()
     cameras: tuple[Camera, ...] = msgspec.field(default=(), name="camera")
     storages: tuple[Storage, ...] = msgspec.field(default=(), name="storage")
     recordings: tuple[Recording, ...] = msgspec.field(default=(), name="recording")

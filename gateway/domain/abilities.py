@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.domain.device_io import RelayOptions
+from gateway.domain.device_io import DigitalInput, RelayOptions, RelayOutput
 from gateway.domain.encoder import VideoEncoderOptions, VideoEncoderSettings
 from gateway.domain.imaging import FocusMoveOptions, ImagingOptions
 from gateway.domain.ptz import PtzNode
@@ -18,6 +18,14 @@ class EncoderAbility:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayAbility:
+    """One relay: how it is set and how it could be."""
+
+    options: RelayOptions
+    output: RelayOutput
+
+
+@dataclass(frozen=True, slots=True)
 class Abilities:
     """Everything that can be controlled of one camera; empty or None for what can't."""
 
@@ -26,10 +34,10 @@ class Abilities:
     imaging: ImagingOptions | None = None
     focus: FocusMoveOptions = field(default_factory=FocusMoveOptions)
     ptz: PtzNode | None = None
-    relays: Mapping[str, RelayOptions] = field(default_factory=dict)
+    relays: Mapping[str, RelayAbility] = field(default_factory=dict)
     """By the camera's own token, in its order."""
-    inputs: tuple[str, ...] = ()
-    """The camera's own tokens, in its order."""
+    inputs: Mapping[str, DigitalInput] = field(default_factory=dict)
+    """By the camera's own token, in its order."""
 
 
 NO_ABILITIES = Abilities()

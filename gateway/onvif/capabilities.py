@@ -69,6 +69,7 @@ class CapabilityModel:
             if namespace == RECORDING:
                 content["ReceiverSource"] = RECEIVER in self._services
             if namespace == DEVICE:
+                content["IO"] = self._contacts()
                 content["System"]["SupportedVersions"] = [_version(self._contract.service(DEVICE).version)]
             if namespace in _EXTENDED:
                 extension[category] = content
@@ -105,6 +106,11 @@ class CapabilityModel:
         ]
         return tuple(f"{SCOPE}/{entry}" for entry in entries)
 
+    def _contacts(self) -> dict[str, int]:
+        device_io = self._services.get(DEVICE_IO)
+        values = {} if device_io is None else device_io.capabilities()
+        return {"InputConnectors": values.get("DigitalInputs", 0), "RelayOutputs": values.get("RelayOutputs", 0)}
+
     def _describe(self, service: Service, context: Context, include: bool) -> Iterator[tuple[str, Any]]:  # noqa: FBT001
         yield "Namespace", service.namespace
         yield "XAddr", context.base + service.path
@@ -137,7 +143,6 @@ def _device(values: Values) -> dict[str, Any]:
             "FirmwareUpgrade": False,
             "Extension": _pick(system, *http),
         },
-        "IO": {"InputConnectors": 0, "RelayOutputs": 0},
         "Security": {
             **_pick(security, "TLS1.1", "TLS1.2", "OnboardKeyGeneration", "AccessPolicyConfig"),
             **_pick(security, "X.509Token", "SAMLToken", "KerberosToken", "RELToken"),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from gateway.domain.device import DeviceIdentity
 from gateway.onvif.capabilities import DEVICE, SCOPE, CapabilityModel
+from gateway.onvif.contacts import Contacts, NoContacts
 from gateway.onvif.context import Context
 from gateway.onvif.device_network import HostNetwork, NetworkOperations, ServicePorts
 from gateway.onvif.device_scopes import ScopeOperations, Settings
@@ -73,6 +74,7 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
         store: Settings,
         actions: DeviceActions,
         clock: Clock,
+        contacts: Contacts | None = None,
     ) -> None:
         NetworkOperations.__init__(self, host, settings.ports, _spare_mac(identity.uuid))
         UserOperations.__init__(self, accounts)
@@ -83,6 +85,7 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
         self._store = store
         self._actions = actions
         self._clock = clock
+        self.contacts = contacts or NoContacts()
 
     def capabilities(self) -> Mapping[str, Any]:
         """Return what is announced: only what works."""
@@ -230,16 +233,18 @@ class DeviceService(NetworkOperations, ScopeOperations, UserOperations):
         raise SoapFault(Sender, "InvalidArgs", "SupportInformationUnavailable", "there is no support information")
 
     async def GetRelayOutputs(self, _request: dict[str, Any], _context: Context) -> dict[str, Any]:
-        """Return an empty list."""
+        """List the cameras' relays."""
+        return {"RelayOutputs": self.contacts.relay_outputs()}
+
+    async def SetRelayOutputState(self, request: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Switch a relay."""
+        await self.contacts.switch_relay(request["RelayOutputToken"], request["LogicalState"], context)
         return {}
 
-    async def SetRelayOutputState(self, request: dict[str, Any], _context: Context) -> dict[str, Any]:
-        """Refuse: there are no relays."""
-        raise _no_relay(request["RelayOutputToken"])
-
-    async def SetRelayOutputSettings(self, request: dict[str, Any], _context: Context) -> dict[str, Any]:
-        """Refuse: there are no relays."""
-        raise _no_relay(request["RelayOutputToken"])
+    async def SetRelayOutputSettings(self, request: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Change a relay's settings."""
+        await self.contacts.set_relay(request["RelayOutputToken"], request["Properties"], context)
+        return {}
 
     async def SendAuxiliaryCommand(self, request: dict[str, Any], _context: Context) -> dict[str, Any]:
         """Refuse: the device has no auxiliary commands."""
@@ -275,7 +280,3 @@ def _moment(value: dict[str, Any] | None) -> datetime:
     except (ValueError, OverflowError):
         text = "-".join(map(str, parts))
         raise SoapFault(Sender, "InvalidArgVal", "InvalidDateTime", f"{text} is not a date and time") from None
-
-
-def _no_relay(token: str) -> SoapFault:
-    return SoapFault(Sender, "InvalidArgVal", "RelayToken", f"there is no relay output {token!r}")

@@ -5,6 +5,7 @@ from typing import ClassVar
 from gateway.onvif import media_faults as faults
 from gateway.onvif import media_schema as schema
 from gateway.onvif import media_settings
+from gateway.onvif.contacts import Contacts, NoContacts
 from gateway.onvif.context import Context
 from gateway.onvif.media_model import AudioSourceConfiguration, MediaModel, VideoSourceConfiguration
 from gateway.onvif.media_profiles import MediaProfiles
@@ -18,8 +19,9 @@ class DeviceIOService:
     namespace: ClassVar[str] = "http://www.onvif.org/ver10/deviceIO/wsdl"
     path: ClassVar[str] = "/onvif/deviceio_service"
 
-    def __init__(self, profiles: MediaProfiles) -> None:
+    def __init__(self, profiles: MediaProfiles, contacts: Contacts | None = None) -> None:
         self.profiles = profiles
+        self.contacts = contacts or NoContacts()
 
     def capabilities(self) -> Plain:
         """Return the number of each kind of input and output."""
@@ -29,10 +31,10 @@ class DeviceIOService:
             "VideoOutputs": 0,
             "AudioSources": len(model.audio_sources),
             "AudioOutputs": 0,
-            "RelayOutputs": 0,
+            "RelayOutputs": len(self.contacts.relay_outputs()),
             "SerialPorts": 0,
-            "DigitalInputs": 0,
-            "DigitalInputOptions": False,
+            "DigitalInputs": (inputs := len(self.contacts.digital_inputs())),
+            "DigitalInputOptions": inputs > 0,
         }
 
     async def GetVideoSources(self, _request: Plain, _context: Context) -> Plain:
@@ -111,36 +113,36 @@ class DeviceIOService:
         raise faults.no_config(request["AudioOutputToken"], "audio output")
 
     async def GetRelayOutputs(self, _request: Plain, _context: Context) -> Plain:
-        """List no relays."""
-        return {"RelayOutputs": []}
+        """List the cameras' relays."""
+        return {"RelayOutputs": self.contacts.relay_outputs()}
 
     async def GetRelayOutputOptions(self, request: Plain, _context: Context) -> Plain:
-        """List no relays' options."""
-        if (token := request.get("RelayOutputToken")) is not None:
-            raise faults.no_relay(token)
-        return {"RelayOutputOptions": []}
+        """List what relays can be set to."""
+        return {"RelayOutputOptions": self.contacts.relay_options(request.get("RelayOutputToken"))}
 
-    async def SetRelayOutputSettings(self, request: Plain, _context: Context) -> Plain:
-        """Refuse: there is no relay."""
-        raise faults.no_relay(request["RelayOutput"]["token"])
+    async def SetRelayOutputSettings(self, request: Plain, context: Context) -> Plain:
+        """Change a relay's settings."""
+        relay = request["RelayOutput"]
+        await self.contacts.set_relay(relay["token"], relay["Properties"], context)
+        return {}
 
-    async def SetRelayOutputState(self, request: Plain, _context: Context) -> Plain:
-        """Refuse: there is no relay."""
-        raise faults.no_relay(request["RelayOutputToken"])
+    async def SetRelayOutputState(self, request: Plain, context: Context) -> Plain:
+        """Switch a relay."""
+        await self.contacts.switch_relay(request["RelayOutputToken"], request["LogicalState"], context)
+        return {}
 
     async def GetDigitalInputs(self, _request: Plain, _context: Context) -> Plain:
-        """List no digital inputs."""
-        return {"DigitalInputs": []}
+        """List the cameras' digital inputs."""
+        return {"DigitalInputs": self.contacts.digital_inputs()}
 
     async def GetDigitalInputConfigurationOptions(self, request: Plain, _context: Context) -> Plain:
-        """Return what the idle state of an input could be."""
-        if (token := request.get("Token")) is not None:
-            raise faults.no_config(token, "digital input")
-        return {"DigitalInputOptions": {"IdleState": ["closed", "open"]}}
+        """Return what the idle state of an input can be."""
+        return {"DigitalInputOptions": self.contacts.input_options(request.get("Token"))}
 
-    async def SetDigitalInputConfigurations(self, request: Plain, _context: Context) -> Plain:
-        """Refuse: there is no digital input."""
-        raise faults.no_config(request["DigitalInputs"][0]["token"], "digital input")
+    async def SetDigitalInputConfigurations(self, request: Plain, context: Context) -> Plain:
+        """Change the idle states of inputs."""
+        await self.contacts.set_inputs(request["DigitalInputs"], context)
+        return {}
 
     async def GetSerialPorts(self, _request: Plain, _context: Context) -> Plain:
         """List no serial ports."""

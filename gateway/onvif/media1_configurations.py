@@ -1,11 +1,12 @@
 """Media1's configurations: list, read, compare, add, remove and write each kind by the same few operations."""
 
-from gateway.onvif import media1_schema, media_settings
+from gateway.onvif import media1_schema, media_encoders, media_settings
 from gateway.onvif.context import Context
 from gateway.onvif.media_entities import (
     ANALYTICS,
     AUDIO_SOURCE,
     METADATA,
+    PTZ,
     VIDEO_SOURCE,
     Entity,
     Operation,
@@ -13,6 +14,7 @@ from gateway.onvif.media_entities import (
     set_analytics,
     set_metadata,
     set_one,
+    set_video_encoder,
     unknown,
     unsupported,
 )
@@ -89,7 +91,7 @@ def _add(entity: Entity) -> Operation:
 def _remove(entity: Entity) -> Operation:
     async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
         model = self.profiles.model()
-        if entity is ANALYTICS and not model.analytics:
+        if entity in (ANALYTICS, PTZ) and not entity.table(model):
             find_profile(model, request["ProfileToken"])
             raise entity.missing(model, request)
         self.profiles.remove(request["ProfileToken"], [entity.kind])
@@ -98,7 +100,6 @@ def _remove(entity: Entity) -> Operation:
     return operation
 
 
-_NO_PTZ = unsupported("PTZNotSupported", "PTZ")
 _NO_AUDIO_OUTPUT = unsupported("AudioOutputNotSupported", "audio output")
 _NO_AUDIO_DECODING = unsupported("AudioDecodingNotSupported", "audio decoding")
 
@@ -146,7 +147,7 @@ class Media1Configurations:
     GetVideoEncoderConfiguration = _get_one(_VIDEO_ENCODER)
     GetCompatibleVideoEncoderConfigurations = _get_compatible(_VIDEO_ENCODER)
     GetVideoEncoderConfigurationOptions = _get_options(_VIDEO_ENCODER)
-    SetVideoEncoderConfiguration = set_one(_VIDEO_ENCODER)
+    SetVideoEncoderConfiguration = set_video_encoder(_VIDEO_ENCODER, media_encoders.asked_of_media1)
     AddVideoEncoderConfiguration = _add(_VIDEO_ENCODER)
     RemoveVideoEncoderConfiguration = _remove(_VIDEO_ENCODER)
 
@@ -198,5 +199,5 @@ class Media1Configurations:
     AddVideoAnalyticsConfiguration = _add(ANALYTICS)
     RemoveVideoAnalyticsConfiguration = _remove(ANALYTICS)
 
-    AddPTZConfiguration = _NO_PTZ
-    RemovePTZConfiguration = _NO_PTZ
+    AddPTZConfiguration = _add(PTZ)
+    RemovePTZConfiguration = _remove(PTZ)

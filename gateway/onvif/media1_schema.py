@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 
-from gateway.onvif.media_model import AudioEncoder, MediaModel, Profile, VideoEncoder
+from gateway.domain.ranges import Range
+from gateway.onvif import ptz_schema
+from gateway.onvif.media_encoders import options_of, quality_of
+from gateway.onvif.media_model import MEDIA1_ENCODINGS, AudioEncoder, MediaModel, Profile, VideoEncoder
 from gateway.onvif.media_schema import (
-    QUALITY,
     Plain,
     analytics,
     audio_rates,
     audio_source_configuration,
     entity,
+    kilobits_span,
     metadata,
     multicast,
     resolution,
-    resolutions,
     session_timeout,
+    sizes,
     span,
     video_source_configuration,
 )
@@ -49,6 +52,8 @@ def profile(profile: Profile, model: MediaModel) -> Plain:
         value["MetadataConfiguration"] = metadata(data, model)
     if motion := model.analytics.get(tokens.get(ConfigurationKind.ANALYTICS, "")):
         value["VideoAnalyticsConfiguration"] = analytics(motion, model)
+    if head := model.ptz.get(tokens.get(ConfigurationKind.PTZ, "")):
+        value["PTZConfiguration"] = ptz_schema.configuration(head, model)
     return value
 
 
@@ -58,7 +63,7 @@ def video_encoder(encoder: VideoEncoder, model: MediaModel) -> Plain:
         **entity(encoder, model),
         "Encoding": encoder.encoding,
         "Resolution": resolution(encoder),
-        "Quality": QUALITY,
+        "Quality": quality_of(encoder),
         "RateControl": {
             "FrameRateLimit": _frame_rate(encoder),
             "EncodingInterval": 1,
@@ -74,21 +79,20 @@ def video_encoder(encoder: VideoEncoder, model: MediaModel) -> Plain:
 
 def video_encoder_options(encoders: Sequence[VideoEncoder]) -> Plain:
     """Return `tt:VideoEncoderConfigurationOptions` over some encoders."""
-    value: Plain = {"QualityRange": span([QUALITY])}
+    options = [option for option in options_of(encoders) if option.encoding in MEDIA1_ENCODINGS]
+    value: Plain = {"QualityRange": span(limit for option in options for limit in _limits(option.quality))}
     extension: Plain = {}
-    for encoding in ("JPEG", "H264"):
-        some = [encoder for encoder in encoders if encoder.encoding == encoding]
-        if not some:
-            continue
-        value[encoding] = {
-            "ResolutionsAvailable": resolutions(some),
-            "FrameRateRange": span(map(_frame_rate, some)),
+    for option in options:
+        content: Plain = {
+            "ResolutionsAvailable": sizes(option.resolutions),
+            "FrameRateRange": span(max(1, round(rate)) for rate in option.frame_rates),
             "EncodingIntervalRange": span([1]),
         }
-        if encoding == "H264":
-            value[encoding]["GovLengthRange"] = span(encoder.gov_length for encoder in some)
-            value[encoding]["H264ProfilesSupported"] = sorted({encoder.codec_profile for encoder in some})
-        extension[encoding] = {**value[encoding], "BitrateRange": span(encoder.kilobits for encoder in some)}
+        if option.encoding == "H264":
+            content["GovLengthRange"] = span(_limits(option.gop_length))
+            content["H264ProfilesSupported"] = list(option.codec_profiles)
+        value[option.encoding] = content
+        extension[option.encoding] = {**content, "BitrateRange": kilobits_span(option.bitrate)}
     return {**value, "Extension": extension}
 
 
@@ -115,6 +119,11 @@ def audio_encoder_options(encoders: Sequence[AudioEncoder]) -> Plain:
             for encoding in sorted({encoder.media1_encoding for encoder in encoders})
         ]
     }
+
+
+def _limits(limits: Range | None) -> tuple[int, ...]:
+    """Return both ends as whole numbers, in which Media1 counts."""
+    return () if limits is None else (int(limits.minimum), int(limits.maximum))
 
 
 def _frame_rate(encoder: VideoEncoder) -> int:

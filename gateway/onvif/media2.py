@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from gateway.onvif import media2_schema, media_settings
+from gateway.onvif import media2_schema, media_encoders, media_settings
 from gateway.onvif import media_faults as faults
 from gateway.onvif.codec import Kept
 from gateway.onvif.context import Context
@@ -17,6 +17,7 @@ from gateway.onvif.media_entities import (
     nothing,
     set_metadata,
     set_one,
+    set_video_encoder,
     unknown,
     unsupported,
 )
@@ -87,7 +88,8 @@ class Media2Service(Media2Masks):
         model, streaming = self.profiles.model(), self.profiles.streaming
         audio = (Kind.AUDIO_SOURCE, Kind.AUDIO_ENCODER) if model.audio_sources else ()
         motion = (Kind.ANALYTICS,) if model.analytics else ()
-        kinds = (Kind.VIDEO_SOURCE, Kind.VIDEO_ENCODER, *audio, Kind.METADATA, *motion)
+        heads = (Kind.PTZ,) if model.ptz else ()
+        kinds = (Kind.VIDEO_SOURCE, Kind.VIDEO_ENCODER, *audio, Kind.METADATA, *motion, *heads)
         websocket = {"RTSPWebSocketUri": streaming.websocket} if streaming.websocket else {}
         return {
             "SnapshotUri": True,
@@ -178,7 +180,7 @@ class Media2Service(Media2Masks):
     SetVideoSourceConfiguration = set_one(VIDEO_SOURCE)
     GetVideoEncoderConfigurations = _get(_VIDEO_ENCODER)
     GetVideoEncoderConfigurationOptions = _get_options(_VIDEO_ENCODER)
-    SetVideoEncoderConfiguration = set_one(_VIDEO_ENCODER)
+    SetVideoEncoderConfiguration = set_video_encoder(_VIDEO_ENCODER, media_encoders.asked_of_media2)
     GetAudioSourceConfigurations = _get(AUDIO_SOURCE)
     GetAudioSourceConfigurationOptions = _get_options(AUDIO_SOURCE)
     SetAudioSourceConfiguration = set_one(AUDIO_SOURCE)

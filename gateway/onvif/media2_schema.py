@@ -1,22 +1,23 @@
 """Model objects as the plain values of Media2's own types (`tr2:MediaProfile`, `tt:VideoEncoder2Configuration` …)."""
 
 from collections.abc import Collection, Sequence
-from itertools import groupby
 from typing import Any
 
+from gateway.onvif import ptz_schema
+from gateway.onvif.media_encoders import options_of, quality_of
 from gateway.onvif.media_model import AudioEncoder, MediaModel, Profile, VideoEncoder
 from gateway.onvif.media_schema import (
-    QUALITY,
     Plain,
     analytics,
     audio_rates,
     audio_source_configuration,
     entity,
+    kilobits_span,
     metadata,
     multicast,
     resolution,
-    resolutions,
-    span,
+    sizes,
+    span_of,
     video_source_configuration,
 )
 from gateway.services.profiles import ConfigurationKind
@@ -44,6 +45,7 @@ def configuration(kind: ConfigurationKind, token: str, model: MediaModel) -> Pla
         ConfigurationKind.AUDIO_ENCODER: audio_encoder,
         ConfigurationKind.METADATA: metadata,
         ConfigurationKind.ANALYTICS: analytics,
+        ConfigurationKind.PTZ: ptz_schema.configuration,
     }
     value: Plain = writers[kind](model.configurations(kind)[token], model)
     return value
@@ -57,7 +59,7 @@ def video_encoder(encoder: VideoEncoder, model: MediaModel) -> Plain:
         "Resolution": resolution(encoder),
         "RateControl": {"FrameRateLimit": encoder.frame_rate, "BitrateLimit": encoder.kilobits},
         "Multicast": multicast(encoder.multicast),
-        "Quality": QUALITY,
+        "Quality": quality_of(encoder),
     }
     if encoder.encoding != "JPEG":
         value["GovLength"] = encoder.gov_length
@@ -69,21 +71,19 @@ def video_encoder(encoder: VideoEncoder, model: MediaModel) -> Plain:
 def video_encoder_options(encoders: Sequence[VideoEncoder]) -> list[Plain]:
     """Return `tt:VideoEncoder2ConfigurationOptions`, one per encoding."""
     options = []
-    for encoding, group in groupby(sorted(encoders, key=_encoding), key=_encoding):
-        some = list(group)
+    for option in options_of(encoders):
         value: Plain = {
-            "Encoding": encoding,
-            "QualityRange": span([QUALITY]),
-            "ResolutionsAvailable": resolutions(some),
-            "BitrateRange": span(encoder.kilobits for encoder in some),
-            "FrameRatesSupported": sorted({encoder.frame_rate for encoder in some}, reverse=True),
-            "ConstantBitRateSupported": False,
+            "Encoding": option.encoding,
+            "QualityRange": span_of(option.quality),
+            "ResolutionsAvailable": sizes(option.resolutions),
+            "BitrateRange": kilobits_span(option.bitrate),
+            "FrameRatesSupported": list(option.frame_rates),
+            "ConstantBitRateSupported": option.constant_bitrate,
         }
-        if encoding != "JPEG":
-            lengths = [encoder.gov_length for encoder in some]
-            value["GovLengthRange"] = [min(lengths), max(lengths)]
-        if profiles := sorted({encoder.codec_profile for encoder in some if encoder.codec_profile}):
-            value["ProfilesSupported"] = profiles
+        if option.gop_length is not None:
+            value["GovLengthRange"] = [int(option.gop_length.minimum), int(option.gop_length.maximum)]
+        if option.codec_profiles:
+            value["ProfilesSupported"] = list(option.codec_profiles)
         options.append(value)
     return options
 
@@ -105,7 +105,3 @@ def audio_encoder_options(encoders: Sequence[AudioEncoder]) -> list[Plain]:
         {"Encoding": encoding, **audio_rates(encoder for encoder in encoders if encoder.encoding == encoding)}
         for encoding in sorted({encoder.encoding for encoder in encoders})
     ]
-
-
-def _encoding(encoder: VideoEncoder) -> str:
-    return encoder.encoding

@@ -4,16 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from gateway.domain.errors import ErrorKind
+from gateway.domain.writing import WriteKind
+from gateway.onvif import media_encoders, media_metadata, media_settings, ptz_schema
 from gateway.onvif import media_faults as faults
-from gateway.onvif import media_metadata, media_settings
 from gateway.onvif import media_schema as schema
 from gateway.onvif.context import Context
-from gateway.onvif.faults import SoapFault
+from gateway.onvif.faults import Code, Sender, SoapFault
 from gateway.onvif.media_model import MediaModel
 from gateway.onvif.media_profiles import MediaProfiles, find, find_profile
 from gateway.onvif.media_schema import Plain
 from gateway.services.profiles import ConfigurationKind as Kind
 
+_OF_ENCODERS: dict[ErrorKind, tuple[Code, str, str]] = {ErrorKind.INVALID: (Sender, "InvalidArgVal", "ConfigModify")}
 Operation: TypeAlias = Callable[[Any, Plain, Context], Awaitable[Plain]]
 
 
@@ -76,6 +79,16 @@ ANALYTICS = Entity(
 )
 
 
+PTZ = Entity(
+    Kind.PTZ,
+    lambda model: model.ptz,
+    ptz_schema.configuration,
+    lambda _configuration, _wanted: None,
+    lambda _configurations, _model: {},
+    "PTZNotSupported",
+)
+
+
 def set_analytics() -> Operation:
     """Write name, modules and rules of a video analytics configuration."""
 
@@ -99,6 +112,32 @@ def set_one(entity: Entity) -> Operation:
         current = find(entity.table(self.profiles.model()), wanted["token"])
         entity.check(current, wanted)
         self.profiles.configure(entity.kind, current.token, media_settings.written(current, wanted))
+        return {}
+
+    return operation
+
+
+def set_video_encoder(entity: Entity, asked: Callable[[Plain], media_encoders.Asked]) -> Operation:
+    """Write one: to the camera as far as it and the policy allow, else only what it is already."""
+
+    async def operation(self: HasProfiles, request: Plain, context: Context) -> Plain:
+        wanted = request["Configuration"]
+        current = find(entity.table(self.profiles.model()), wanted["token"])
+        settings = media_settings.written(current, wanted)
+        access = self.profiles.access
+        if access is None or current.ability is None:
+            entity.check(current, wanted)
+        elif (change := media_encoders.changed(current, asked(wanted))) is not None:
+            before, after = change
+            with faults.translated(_OF_ENCODERS):
+                await access.writes.perform(
+                    context,
+                    "SetVideoEncoderConfiguration",
+                    WriteKind.VIDEO_ENCODER,
+                    f"{current.token}: {media_settings.told(before, after)}",
+                    lambda: access.encoders.set_encoder(current.channel, current.profile, after),
+                )
+        self.profiles.configure(entity.kind, current.token, settings)
         return {}
 
     return operation

@@ -1,11 +1,11 @@
 """The faults of the media services (Media, Media2 and DeviceIO specifications, "faults" of each operation)."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.onvif.faults import Receiver, Sender, SoapFault
+from gateway.onvif.faults import Code, Receiver, Sender, SoapFault
 
 
 def no_profile(token: str) -> SoapFault:
@@ -86,18 +86,23 @@ def fixed_profile(token: str) -> SoapFault:
 
 
 @contextmanager
-def of_profiles() -> Iterator[None]:
-    """Turn a failure of the profiles service, or of multicast, into its fault."""
+def translated(codes: Mapping[ErrorKind, tuple[Code, str, str]]) -> Iterator[None]:
+    """Turn failures of some kinds into faults with these codes."""
     try:
         yield
     except GatewayError as error:
-        if error.kind not in _OF_PROFILES:
+        if error.kind not in codes:
             raise
-        code, subcode, detail = _OF_PROFILES[error.kind]
+        code, subcode, detail = codes[error.kind]
         raise SoapFault(code, subcode, detail, error.message) from error
 
 
-_OF_PROFILES = {
+def of_profiles() -> AbstractContextManager[None]:
+    """Turn a failure of the profiles service, or of multicast, into its fault."""
+    return translated(_OF_PROFILES)
+
+
+_OF_PROFILES: dict[ErrorKind, tuple[Code, str, str]] = {
     ErrorKind.INVALID: (Sender, "InvalidArgVal", "ConfigModify"),
     ErrorKind.CONFLICT: (Sender, "InvalidArgVal", "ProfileExists"),
     ErrorKind.LIMIT: (Receiver, "Action", "MaxNVTProfiles"),

@@ -6,13 +6,16 @@ from typing import Any, Protocol, TypeVar
 
 from lxml import etree
 
+from gateway.domain.abilities import NO_ABILITIES, Abilities
 from gateway.domain.camera import Channel
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
 from gateway.domain.media import MediaKind
 from gateway.onvif import media_faults as faults
+from gateway.onvif.cameras import CameraAccess
 from gateway.onvif.context import Context
 from gateway.onvif.faults import not_supported
+from gateway.onvif.media_building import build
 from gateway.onvif.media_metadata import ReadFilter
 from gateway.onvif.media_model import (
     AudioEncoder,
@@ -20,7 +23,6 @@ from gateway.onvif.media_model import (
     MediaModel,
     Profile,
     VideoEncoder,
-    build,
     metadata_token,
 )
 from gateway.onvif.media_uri import Transport, snapshot_uri, stream_uri
@@ -105,20 +107,24 @@ class MediaProfiles:
         profiles: Profiles,
         streaming: Streaming | None = None,
         analytics: VideoAnalytics | None = None,
+        access: CameraAccess | None = None,
     ) -> None:
+        """Without `access` nothing of the cameras can be set."""
         self.stored = profiles
         self.streaming = streaming or Streaming()
         self.analytics = analytics
+        self.access = access
         self.read_filter: ReadFilter = _no_filter
         """Reads the events' filter of a metadata configuration; whoever has the topics sets it."""
         self._channels = channels
-        self._built_from: tuple[tuple[Channel, ...], int, int] | None = None
+        self._built_from: tuple[tuple[Channel, ...], int, int, int] | None = None
         self._model = build((), profiles)
 
     def model(self) -> MediaModel:
         """Return the model of this moment; it is built again only after something changed."""
-        analytics = self.analytics
-        now = (self._channels.channels(), self.stored.revision, analytics.revision if analytics else 0)
+        analytics, controls = self.analytics, self.access.controls if self.access else None
+        revisions = (self.stored.revision, analytics.revision if analytics else 0, controls.revision if controls else 0)
+        now = (self._channels.channels(), *revisions)
         if now != self._built_from:
             multicast = self.streaming.multicast
             self._model = build(
@@ -126,6 +132,7 @@ class MediaProfiles:
                 self.stored,
                 multicast.group if multicast else _no_group,
                 analytics.content if analytics else _no_analytics,
+                controls.abilities if controls else _no_abilities,
             )
             self._built_from = now
         return self._model
@@ -364,6 +371,10 @@ def _no_filter(_nodes: Sequence[etree._Element]) -> Callable[[Event], bool]:
 
 def _no_group(_path: str, _kind: MediaKind) -> None:
     return None
+
+
+def _no_abilities(_channel: str) -> Abilities:
+    return NO_ABILITIES
 
 
 def _no_analytics(_channel: str) -> None:

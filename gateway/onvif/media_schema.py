@@ -1,9 +1,11 @@
 """Model objects as the plain values of ONVIF's types: what Media1, Media2 and DeviceIO share."""
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from gateway.domain.ranges import Range
 from gateway.onvif.media_metadata import events
 from gateway.onvif.media_model import (
     Analytics,
@@ -16,9 +18,6 @@ from gateway.onvif.media_model import (
     VideoSourceConfiguration,
 )
 from gateway.services.profiles import VIRTUAL_LIMIT, MulticastGroup
-
-QUALITY = 100
-"""The gateway never re-encodes, so there is one quality: the camera's."""
 
 Plain = dict[str, Any]
 
@@ -104,10 +103,19 @@ def resolution(encoder: VideoEncoder) -> Plain:
     return {"Width": encoder.width, "Height": encoder.height}
 
 
-def resolutions(encoders: Iterable[VideoEncoder]) -> list[Plain]:
-    """Return the distinct resolutions, largest first."""
-    sizes = {(encoder.width, encoder.height) for encoder in encoders}
-    return [{"Width": width, "Height": height} for width, height in sorted(sizes, reverse=True)]
+def sizes(resolutions: Iterable[tuple[int, int]]) -> list[Plain]:
+    """Return resolutions."""
+    return [{"Width": width, "Height": height} for width, height in resolutions]
+
+
+def span_of(limits: Range) -> Plain:
+    """Return a `tt:FloatRange`."""
+    return {"Min": limits.minimum, "Max": limits.maximum}
+
+
+def kilobits_span(bitrate: Range) -> Plain:
+    """Return a `tt:IntRange` in kbit/s of a range in bit/s."""
+    return {"Min": math.ceil(bitrate.minimum / 1000), "Max": math.ceil(bitrate.maximum / 1000)}
 
 
 def span(values: Iterable[float]) -> Plain:

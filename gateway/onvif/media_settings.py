@@ -7,7 +7,7 @@ and a quality are always adapted (Media2 §5.4.2 "shall adapt an out of range Bi
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -92,6 +92,23 @@ def written(current: Configuration, wanted: Plain) -> ConfigurationSettings:
     return settings
 
 
+def told(before: object, after: object, *, given: bool = False) -> str:
+    """Return what differs between two dataclasses of a kind, as `quality 50 -> 80, gop_length 20 -> 40`.
+
+    With `given`, None in the second stands for what stays.
+    """
+    changed = [
+        f"{field.name} {_text(old)} -> {_text(new)}"
+        for field in fields(after)  # type: ignore[arg-type]  # dataclasses both
+        if (new := getattr(after, field.name)) != (old := getattr(before, field.name)) and not (given and new is None)
+    ]
+    return ", ".join(changed) or "no change"
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _check_video(current: VideoEncoder, wanted: Plain, gov_length: int | None, codec_profile: str | None) -> None:
     size, rate = wanted.get("Resolution", {}), wanted.get("RateControl", {})
     exact: list[_Check] = [
@@ -108,11 +125,12 @@ def _check_video(current: VideoEncoder, wanted: Plain, gov_length: int | None, c
     ]
     _refuse_differences(
         current.token,
-        [(label, value, true) for label, value, true in measured if value is not None and not _near(value, true)],
+        [(label, value, true) for label, value, true in measured if value is not None and not near(value, true)],
     )
 
 
-def _near(value: float, true: float) -> bool:
+def near(value: float, true: float) -> bool:
+    """Tell whether a client may mean a measured value that wobbles."""
     return abs(value - true) <= max(1.0, true * TOLERANCE)
 
 

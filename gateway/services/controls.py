@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from gateway.domain.abilities import NO_ABILITIES, Abilities, EncoderAbility
+from gateway.domain.abilities import NO_ABILITIES, Abilities, EncoderAbility, RelayAbility
 from gateway.domain.camera import Channel, ConnectionState
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.imaging import FocusMoveOptions
@@ -134,18 +134,22 @@ class _Camera:
 
     async def _read(self) -> tuple[CameraControls, Abilities]:
         controls = await self._driver.controls()
-        encoding, imaging = controls.encoding, controls.imaging
-        encoders = {}
+        encoding, imaging, relays = controls.encoding, controls.imaging, controls.relays
+        encoders, outputs = {}, {}
         if encoding is not None:
             for profile, options in encoding.options.items():
                 encoders[profile] = EncoderAbility(tuple(options), await encoding.settings(profile))
+        if relays is not None:
+            made = {output.token: output for output in await relays.outputs()}
+            outputs = {token: RelayAbility(how, made[token]) for token, how in relays.options.items() if token in made}
+        inputs = () if controls.inputs is None else await controls.inputs.inputs()
         return controls, Abilities(
             encoders=encoders,
             imaging=None if imaging is None else imaging.options,
             focus=FocusMoveOptions() if imaging is None else imaging.move_options,
             ptz=None if controls.ptz is None else controls.ptz.node,
-            relays={} if controls.relays is None else dict(controls.relays.options),
-            inputs=() if controls.inputs is None else tuple(controls.inputs.tokens),
+            relays=outputs,
+            inputs={each.token: each for each in inputs},
         )
 
     def _remembered(self) -> Abilities:

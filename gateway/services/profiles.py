@@ -30,6 +30,7 @@ class ConfigurationKind(StrEnum):
     AUDIO_ENCODER = "AudioEncoder"
     METADATA = "Metadata"
     ANALYTICS = "Analytics"
+    PTZ = "PTZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class ConfigurationSettings:
     """Of metadata: whether it holds events."""
     event_filter: str = ""
     """Of metadata: a wsnt:Filter as XML; empty lets every event of the channel pass."""
+    ptz_timeout: float = 10.0
+    """Of PTZ: seconds after which a continuous movement without a time of its own ends."""
+    ptz_speed: tuple[float, float, float] | None = None
+    """Of PTZ: speed of pan, tilt and zoom where a movement has none; None: the camera's own."""
 
 
 class ProfileStore(Protocol):
@@ -185,6 +190,8 @@ class Profiles:
                 bool(record.get("analytics", True)),
                 bool(record.get("events", True)),
                 str(record.get("event_filter", "")),
+                float(record.get("ptz_timeout", 10.0)),
+                _speed(record.get("ptz_speed")),
             )
             return
         configurations = {ConfigurationKind(key): str(value) for key, value in record["configurations"].items()}
@@ -206,6 +213,13 @@ def with_configurations(
 
 
 _DEFAULTS = ConfigurationSettings()
+
+
+def _speed(stored: Any) -> tuple[float, float, float] | None:  # noqa: ANN401 - any JSON value
+    if stored is None:
+        return None
+    pan, tilt, zoom = map(float, stored)
+    return pan, tilt, zoom
 
 
 def _check_name(name: str) -> None:

@@ -137,12 +137,16 @@ async def test_a_camera_without_events_or_a_login_is_left_in_peace() -> None:
 async def test_pictures_and_inputs_have_topics_of_their_own() -> None:
     async with listening() as scene:
         scene.camera.tell(DeviceEvent(DeviceEventKind.DARK, on=True))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.BRIGHT, on=True))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.BLURRED, on=True))
         scene.camera.tell(DeviceEvent(DeviceEventKind.SCENE, on=False))
         scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
         scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
         scene.camera.tell(DeviceEvent(DeviceEventKind.RELAY, on=True, name="1"))
         assert scene.news() == [
             ("VideoSource/ImageTooDark/ImagingService", "VideoSource_door", "true"),
+            ("VideoSource/ImageTooBright/ImagingService", "VideoSource_door", "true"),
+            ("VideoSource/ImageTooBlurry/ImagingService", "VideoSource_door", "true"),
             ("VideoSource/GlobalSceneChange/ImagingService", "VideoSource_door", "false"),
             ("Device/Trigger/DigitalInput", "DigitalInput_door_1", "true"),
             ("Device/Trigger/Relay", "RelayOutput_door_1", "active"),

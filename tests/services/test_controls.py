@@ -65,7 +65,7 @@ async def test_a_camera_is_asked_when_it_comes_up_and_again_when_it_did_not_tell
         known = controls.abilities("yard")
         assert known.ptz is not None
         assert list(known.encoders) == ["main", "sub"]
-        assert (list(known.relays), known.inputs) == (["1"], ("1",))
+        assert (list(known.relays), list(known.inputs)) == (["1"], ["1"])
         controls.camera_changed(online("yard"))
         await settle()
         assert (camera.asked, told) == (3, ["yard"])

@@ -103,7 +103,7 @@ def test_watchers_learn_of_every_change() -> None:
     [
         {},
         {"token": "t", "name": "n", "kind": "unheard of", "configurations": {}},
-        {"token": "t", "name": "n", "kind": "profile", "configurations": {"PTZ": "x"}},
+        {"token": "t", "name": "n", "kind": "profile", "configurations": {"Receiver": "x"}},
         {"token": "t", "name": "n", "kind": "settings", "multicast": {"address": "239.1.1.1"}, "session_timeout": 1},
     ],
 )

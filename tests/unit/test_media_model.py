@@ -7,7 +7,8 @@ from media_samples import AAC, OPUS, PCMA, MemoryStore, channel, main_and_sub, v
 
 from gateway.domain.camera import ConnectionState
 from gateway.domain.media import StreamDescription
-from gateway.onvif.media_model import MediaModel, build
+from gateway.onvif.media_building import build
+from gateway.onvif.media_model import MediaModel
 from gateway.services.profiles import (
     ConfigurationKind,
     ConfigurationSettings,

@@ -8,7 +8,8 @@ from media_samples import AAC, MemoryStore, RecordingMulticast, channel, main_an
 
 from gateway.onvif import media1_schema, media2_schema, media_metadata, media_schema, media_settings
 from gateway.onvif.faults import SoapFault
-from gateway.onvif.media_model import NO_GROUP, MediaModel, build
+from gateway.onvif.media_building import build
+from gateway.onvif.media_model import NO_GROUP, MediaModel
 from gateway.services.profiles import ConfigurationSettings, MulticastGroup, Profiles
 
 
