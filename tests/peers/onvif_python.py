@@ -41,7 +41,7 @@ FINAL = ("DeleteRecording", "EndSearch")
 
 LAST = ("RestoreSystem", "StartSystemRestore", "StartFirmwareUpgrade", "SetSystemFactoryDefault", "SystemReboot")
 FIRST = re.compile(
-    r"GetProfiles|Get(?!Compatible)\w+(Configurations|Sources|Outputs|Interfaces|Protocols)"
+    r"GetProfiles|Get(?!Compatible)\w+(Configurations|Sources|Inputs|Outputs|Interfaces|Protocols)"
     r"|GetRecordings|GetRecordingJobs|GetRecordingSummary|GetReceivers|CreateReceiver|Find(Recordings|Events)"
 )
 RESTART_SECONDS = 20
@@ -153,6 +153,11 @@ class Session:
             "Source": [{"SourceToken": {"Type": source.Type, "Token": source.Token}}],
         }
 
+    def head(self) -> dict[str, str]:
+        """The first profile of a camera with a head, and its PTZ configuration."""
+        profile = next(each for each in self.found["GetProfiles"] if each.PTZConfiguration is not None)
+        return {"ProfileToken": profile.token, "ConfigurationToken": profile.PTZConfiguration.token}
+
     def recorded(self) -> Any:
         """What the archive holds: the answer to GetRecordingSummary."""
         return self.found["GetRecordingSummary"][0]
@@ -220,7 +225,6 @@ RESULTS = {"MinResults": 1, "MaxResults": 100, "WaitTime": dt.timedelta(seconds=
 VALUES: dict[str, Any] = {
     "AuxiliaryCommand": "tt:Wiper|Off",
     "CACertificate": [],
-    "DigitalInputs": [{"token": NOBODY, "IdleState": "open"}],
     "Enabled": False,
     "FactoryDefault": "Soft",
     "ForcePersistence": True,
@@ -249,6 +253,9 @@ LEARNT: dict[str, Callable[[Session, str], Any]] = {
     "VideoSourceToken": lambda s, _: s.video_source(),
     "AudioSourceToken": lambda s, _: s.first("GetAudioSources"),
     "AudioOutputToken": lambda s, _: s.first("GetAudioOutputs"),
+    "RelayOutputToken": lambda s, _: s.first("GetRelayOutputs"),
+    "Token": lambda s, _: s.first("GetDigitalInputs"),
+    "DigitalInputs": lambda s, _: [{"token": s.first("GetDigitalInputs"), "IdleState": "open"}],
     "VideoOutputToken": lambda s, _: s.first("GetVideoOutputs"),
     "OSD": lambda s, operation: s.overlay(operation, "OSD", "VideoSourceConfigurationToken"),
     "Mask": lambda s, operation: s.overlay(operation, "Mask", "ConfigurationToken"),
@@ -258,6 +265,7 @@ LEARNT: dict[str, Callable[[Session, str], Any]] = {
     "ReceiverToken": lambda s, _: s.first("CreateReceiver"),
 }
 SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
+    "AddPTZConfiguration": lambda s: s.head(),
     "CreateProfile": lambda s: {"Name": "gateway test"},
     "DeleteProfile": lambda s: {("Token" if s.name == "media2" else "ProfileToken"): s.first("CreateProfile")},
     "GetProfiles": lambda s: {"Type": ["All"]} if s.name == "media2" else {},
@@ -287,8 +295,8 @@ SPECIAL: dict[str, Callable[[Session], dict[str, Any]]] = {
         "UTCDateTime": date_time(dt.datetime.now(dt.UTC)),
     },
     "SetRelayOutputSettings": lambda s: (
-        {"RelayOutputToken": NOBODY, "Properties": RELAY}
-        | ({"RelayOutput": {"token": NOBODY, "Properties": RELAY}} if s.name == "deviceio" else {})
+        {"RelayOutputToken": s.first("GetRelayOutputs"), "Properties": RELAY}
+        | ({"RelayOutput": {"token": s.first("GetRelayOutputs"), "Properties": RELAY}} if s.name == "deviceio" else {})
     ),
     "GetOSDs": lambda s: {},
     "GetMasks": lambda s: {},
