@@ -278,7 +278,7 @@ class Gateway:
             clock,
             rtsp,
             WEBSOCKET_URI,
-            motion.strongest,
+            watching.strongest,
             past,
         )
         archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)

@@ -14,18 +14,17 @@ from zoneinfo import ZoneInfo
 from gateway.archive_store import ArchiveStore
 from gateway.config import Config
 from gateway.db import AuditEntry, Database
-from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event, TopicDescription
 from gateway.domain.media import StreamDescription
 from gateway.domain.recording import Recording, RecordingJob, Segment, Span
 from gateway.domain.storage import StorageState, StorageStatus
+from gateway.onvif.camera_tokens import camera_of, camera_tokens
 from gateway.onvif.capabilities import CapabilityModel
 from gateway.onvif.codec import Codec
 from gateway.onvif.context import Context, Service
 from gateway.onvif.contract import Contract
 from gateway.onvif.endpoint import Endpoint
-from gateway.onvif.media_model import profile_token, video_source_configuration_token, video_source_token
 from gateway.onvif.media_profiles import MediaProfiles
 from gateway.onvif.receiver import ReceiverService
 from gateway.onvif.recording import RecordingService
@@ -287,16 +286,14 @@ class Archiving:
 
     def _concerns(self, event: Event, path: str) -> bool:
         """Tell whether an event is about the camera of a stream: it names that one, or no camera at all."""
-        values = {value for _, value in event.source}
-        camera = path.split("/")[2] if path.startswith("/live/") else ""
-        named = {each.id for each in self._with.cameras.channels() if values & _tokens(each.id)}
-        return not named or camera in named
+        named = camera_of(event, {each.id for each in self._with.cameras.channels()})
+        return not named or path.startswith(f"/live/{named}/")
 
     def _names(self, recording: Recording) -> set[str]:
         """Return the tokens that events may name a recording by: its own, its jobs', and those of its source."""
         jobs = [job for job in self.recordings.jobs() if job.recording == recording.token]
         source = recording.source.source_id
-        cameras = [tokens for each in self._with.cameras.channels() if source in (tokens := _tokens(each.id))]
+        cameras = [tokens for each in self._with.cameras.channels() if source in (tokens := camera_tokens(each.id))]
         return {
             *(recording.token, source),
             *(job.token for job in jobs),
@@ -434,12 +431,3 @@ def local_zone() -> tzinfo:
             return ZoneInfo.from_file(file)
     except (OSError, ValueError):
         return UTC
-
-
-def _tokens(camera: str) -> set[str]:
-    """Return the tokens that events may name a camera by."""
-    return {
-        video_source_token(camera),
-        video_source_configuration_token(camera),
-        *(profile_token(camera, name) for name in PROFILE_NAMES),
-    }

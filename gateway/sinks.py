@@ -1,20 +1,14 @@
 """Configured event sinks; one whose plug-in is broken stays in its place, and its events wait."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.config import Config, ConfigError, Sink, did_you_mean, settings_for
-from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
 from gateway.domain.topics import TopicSet, parse_topic_set
-from gateway.onvif.media_model import (
-    analytics_token,
-    profile_token,
-    video_source_configuration_token,
-    video_source_token,
-)
+from gateway.onvif.camera_tokens import camera_of
 from gateway.registry import PluginState, Registry
 from gateway.sdk.clock import Clock
 from gateway.sdk.sink import EventSink, SinkContext, SinkEntry
@@ -90,18 +84,15 @@ def sink_specs(
 
 def camera_finder(config: Config) -> Callable[[Event], str]:
     """Return what tells the id of the camera that an event's source names, and nothing where it names none."""
-    cameras: dict[str, str] = {}
-    for camera in config.cameras:
-        made = (video_source_token, video_source_configuration_token, analytics_token)
-        cameras |= {token(camera.id): camera.id for token in made}
-        cameras |= {profile_token(camera.id, name): camera.id for name in PROFILE_NAMES}
-        cameras[f"Recording_{camera.id}"] = camera.id
-    cameras |= {f"Recording_{recording.name}": recording.camera for recording in config.recordings}
-    return lambda event: _first(cameras, event)
+    cameras = frozenset(camera.id for camera in config.cameras)
+    recordings = {f"Recording_{camera}": camera for camera in cameras}
+    recordings |= {f"Recording_{recording.name}": recording.camera for recording in config.recordings}
 
+    def find(event: Event) -> str:
+        recorded = (recordings[value] for _, value in event.source if value in recordings)
+        return camera_of(event, cameras) or next(recorded, "")
 
-def _first(cameras: Mapping[str, str], event: Event) -> str:
-    return next((cameras[value] for _, value in event.source if value in cameras), "")
+    return find
 
 
 def _topics(sink: Sink) -> TopicSet | None:

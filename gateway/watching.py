@@ -40,6 +40,8 @@ class Watching:
         self._database = database
         self._clock = clock
         self._shared: MotionAlarms | None = None
+        self._seen: list[Callable[[str, int, int], int]] = []
+        """What knows how strong motion was."""
         self.rules = MotionRules(configured, database.settings)
         self.configurations = AnalyticsConfigurations(self.rules, codec)
 
@@ -53,6 +55,7 @@ class Watching:
         )
         motion = Motion(self._specs, self.rules, MotionEvents(bus, _tokens, self._alarms(bus)), ports)
         cameras.watch(motion.camera_changed)
+        self._seen.append(motion.strongest)
         return motion
 
     def tell_changes(self, profiles: Profiles, changed: Callable[[str, str], None]) -> None:
@@ -67,7 +70,13 @@ class Watching:
             for spec in specs
             if isinstance(spec.driver, DeviceEvents)
         ]
-        return CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock)
+        events = CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock)
+        self._seen.append(events.strongest)
+        return events
+
+    def strongest(self, camera: str, start_ns: int, end_ns: int) -> int:
+        """Return how strong motion lately was in a camera's picture, 0 to 255, whoever saw it."""
+        return max((seen(camera, start_ns, end_ns) for seen in self._seen), default=0)
 
     def _alarms(self, bus: EventBus) -> MotionAlarms:
         """Return the motion alarms that cameras and gateway have in common."""

@@ -12,12 +12,14 @@ from gateway.domain.event import Event, TopicDescription
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import DeviceEvents
 from gateway.services.eventbus import EventBus
-from gateway.services.motion_alarm import MOTION_ALARM, MotionAlarms
+from gateway.services.motion_alarm import MOTION_ALARM, MotionAlarms, MotionStretches
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds until a camera whose events were lost is asked again; they double."""
 HOPELESS_DELAY = 600.0
 """For a camera that has no events, or refuses the login."""
+TOLD_STRENGTH: Final = 128
+"""Of motion that a camera tells, of 255: it says that something moves, not how much."""
 _WHO: Final = "camera"
 _HOPELESS: Final = (ErrorKind.UNSUPPORTED, ErrorKind.UNAUTHENTICATED)
 _log = logging.getLogger(__name__)
@@ -48,6 +50,16 @@ RELAY: Final = TopicDescription(
 )
 
 
+def input_token(camera: str, name: str) -> str:
+    """Return the gateway's token for a digital input of a camera, which calls it `name`."""
+    return f"DigitalInput_{camera}_{name}"
+
+
+def relay_token(camera: str, name: str) -> str:
+    """Return the gateway's token for a relay of a camera, which calls it `name`."""
+    return f"RelayOutput_{camera}_{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class EventCamera:
     """One camera that tells events."""
@@ -72,16 +84,24 @@ class CameraEvents:
         clock: Clock,
     ) -> None:
         """`source_token` makes a video source's token of a camera's id."""
-        self._listeners = [_Listener(camera, bus, alarms, source_token(camera.id), clock) for camera in cameras]
+        self._listeners = {
+            camera.id: _Listener(camera, bus, alarms, source_token(camera.id), clock) for camera in cameras
+        }
         if cameras:
             bus.declare(*PICTURE_TOPICS.values(), DIGITAL_INPUT, RELAY)
         if any(camera.motion for camera in cameras):
             bus.declare(MOTION_ALARM)
 
+    def strongest(self, camera: str, start_ns: int, end_ns: int) -> int:
+        """Return how strong a camera lately said that motion was in a stretch of time: `TOLD_STRENGTH`, or 0."""
+        listener = self._listeners.get(camera)
+        told = listener is not None and listener.stretches.touch(start_ns, end_ns)
+        return TOLD_STRENGTH if told else 0
+
     async def run(self) -> None:
         """Listen until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for listener in self._listeners:
+            for listener in self._listeners.values():
                 tasks.create_task(listener.run(), name=f"events of camera {listener.camera.id}")
 
 
@@ -96,6 +116,7 @@ class _Listener:
         self._clock = clock
         self._moving: dict[str, float] = {}
         """When each rule of the camera last said that it sees motion."""
+        self.stretches = MotionStretches()
         self._heard = False
         self._complaint = ""
         self._news = asyncio.Event()
@@ -131,10 +152,10 @@ class _Listener:
         if event.kind is DeviceEventKind.MOTION:
             self._motion(event)
         elif event.kind is DeviceEventKind.DIGITAL_INPUT:
-            token = {"InputToken": f"DigitalInput_{self.camera.id}_{event.name}"}
+            token = {"InputToken": input_token(self.camera.id, event.name)}
             self._bus.publish(Event.of(DIGITAL_INPUT.topic, token, {"LogicalState": event.on}))
         elif event.kind is DeviceEventKind.RELAY:
-            token = {"RelayToken": f"RelayOutput_{self.camera.id}_{event.name}"}
+            token = {"RelayToken": relay_token(self.camera.id, event.name)}
             self._bus.publish(Event.of(RELAY.topic, token, {"LogicalState": "active" if event.on else "inactive"}))
         else:
             self._bus.publish(Event.of(PICTURE_TOPICS[event.kind].topic, {"Source": self._source}, {"State": event.on}))
@@ -150,6 +171,7 @@ class _Listener:
         self._tell_motion()
 
     def _tell_motion(self) -> None:
+        self.stretches.tell(self._clock.utc_ns(), on=bool(self._moving))
         self._alarms.tell(self.camera.id, _WHO, on=bool(self._moving))
 
     def _still(self) -> None:

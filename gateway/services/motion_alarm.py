@@ -1,5 +1,6 @@
 """The one motion alarm of a camera, whoever sees motion: the gateway, the camera, or both."""
 
+from collections import deque
 from collections.abc import Callable
 
 from gateway.domain.event import Event, TopicDescription
@@ -8,6 +9,32 @@ from gateway.services.eventbus import EventBus
 MOTION_ALARM = TopicDescription(
     "tns1:VideoSource/MotionAlarm", (("Source", "tt:ReferenceToken"),), (("State", "xs:boolean"),), is_property=True
 )
+
+
+MAX_STRETCHES = 1024
+"""Of one camera that are remembered for the archive."""
+
+
+class MotionStretches:
+    """When somebody lately said that there is motion in one camera."""
+
+    def __init__(self) -> None:
+        self._over: deque[tuple[int, int]] = deque(maxlen=MAX_STRETCHES)
+        self._since: int | None = None
+
+    def tell(self, utc_ns: int, *, on: bool) -> None:
+        """Take what is said at a time; the same again changes nothing."""
+        if on and self._since is None:
+            self._since = utc_ns
+        elif not on and self._since is not None:
+            self._over.append((self._since, utc_ns))
+            self._since = None
+
+    def touch(self, start_ns: int, end_ns: int) -> bool:
+        """Tell whether there was motion at some moment of a stretch of time."""
+        if self._since is not None and self._since < end_ns:
+            return True
+        return any(since < end_ns and start_ns < until for since, until in reversed(self._over))
 
 
 class MotionAlarms:

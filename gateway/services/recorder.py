@@ -16,8 +16,8 @@ STOP_SECONDS = 5.0
 """In which all files are closed when the recorder stops."""
 _CLOSE_NS = 30_000_000_000
 """An event whose time is farther than this from ours is taken to be of now."""
-_FALSE = {"false", "0"}
-_TRUE = {"true", "1"}
+_FALSE = {"false", "0", "inactive"}
+_TRUE = {"true", "1", "active"}
 
 _log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ MOTION = DeviceEventKind.MOTION
 
 
 HOLD = 60.0
+SECOND = 1_000_000_000
 
 
 class Camera:
@@ -100,6 +101,28 @@ async def test_motion_that_the_camera_never_ends_is_ended() -> None:
         scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
         await scene.clock.advance(HOLD)
         assert scene.news() == [BEGINS, ENDS]
+
+
+async def test_the_archive_learns_when_a_camera_saw_motion() -> None:
+    async with listening() as scene:
+        began = scene.clock.utc_ns()
+        before, during, after = (
+            (began - SECOND, began),
+            (began, began + SECOND),
+            (began + 3 * SECOND, began + 9 * SECOND),
+        )
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        assert [scene.events.strongest("door", *when) for when in (before, during, after)] == [0, 128, 128]
+        await scene.clock.advance(3)
+        scene.camera.tell(DeviceEvent(MOTION, on=False, name="a"))
+        assert [scene.events.strongest("door", *when) for when in (before, during, after)] == [0, 128, 0]
+        assert scene.events.strongest("gate", *during) == 0
+
+
+async def test_a_camera_whose_word_does_not_count_marks_nothing() -> None:
+    async with listening(motion=False) as scene:
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        assert scene.events.strongest("door", 0, scene.clock.utc_ns() + SECOND) == 0
 
 
 async def test_motion_of_a_camera_that_is_trusted_to_end_it_goes_on() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from recorder_kit import RECORDING, Jobs, Kit, expected, job, recording
 
 from gateway.domain.event import Event, PropertyOperation
@@ -137,3 +138,19 @@ async def test_another_trigger_takes_effect_at_once() -> None:
         kit.jobs.set(job())
         await kit.feed(*UNITS[110:200])
     assert kit.samples() == expected(UNITS[100:200])
+
+
+@pytest.mark.parametrize(
+    ("topic", "on", "off"),
+    [("tns1:Device/Trigger/DigitalInput", "true", "false"), ("tns1:Device/Trigger/Relay", "active", "inactive")],
+)
+async def test_a_contact_is_recorded_while_it_is_closed(topic: str, on: str, off: str) -> None:
+    kit = Kit(jobs=Jobs(job(Trigger(topics=(topic,), before_seconds=1, after_seconds=1))))
+
+    def told(seconds: float, state: str) -> Event:
+        event = Event.of(topic, {"Token": "door_1"}, {"LogicalState": state}, utc_ns=START_NS + round(seconds * _NS))
+        return event.told(PropertyOperation.CHANGED, event.utc_ns)
+
+    async with recording(kit):
+        await play(kit, told(20.5, on), told(30.5, off), told(40.5, off))
+    assert seconds_of(kit) == [(19, 32)]
