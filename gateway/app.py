@@ -25,6 +25,7 @@ from gateway.domain.access import Account
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
 from gateway.domain.errors import GatewayError
+from gateway.domain.reach import Reach
 from gateway.drivers import camera_specs, with_added
 from gateway.listeners import Listeners
 from gateway.media.decoder import DecoderPool
@@ -416,8 +417,9 @@ class Gateway:
         self._stack.push_async_callback(sinks.stop)
         tell_start(bus, self._clock)
         tell_signal_loss(cameras, bus, video_source_token)
-        poster = await self._stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE))
-        service = EventService(bus, subscriptions, contract, codec, poster.post, self._clock, brokers)
+        reach = Reach(self.config.events.consumers)
+        poster = await self._stack.enter_async_context(HttpPoster(NOTIFY_CONTENT_TYPE, reach))
+        service = EventService(bus, subscriptions, contract, codec, poster.post, self._clock, brokers, reach)
         self._spawn("notifications", service.notifications.run())
         self._spawn("brokers", brokers.brokers.run())
         return service

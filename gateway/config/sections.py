@@ -113,10 +113,11 @@ class Brokers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
-    """`[events]`: how many past events are kept for searches, and for how long at least."""
+    """`[events]`: how many past events are kept for searches, for how long at least, and where notifications may go."""
 
     max_events: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 5_000_000
     days: Annotated[int, msgspec.Meta(ge=1, le=360)] = 30
+    consumers: tuple[Network, ...] = ()
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

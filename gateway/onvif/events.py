@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 from lxml import etree
 
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.reach import Reach
 from gateway.onvif.codec import Codec
 from gateway.onvif.context import Context
 from gateway.onvif.contract import Contract
@@ -50,14 +51,16 @@ class EventService:
         post: Post,
         clock: Clock,
         brokers: BrokerOperations,
+        reach: Reach | None = None,
     ) -> None:
-        """`post` brings notifications to their consumers."""
+        """`post` brings notifications to their consumers; `reach` says where these may be."""
         self._bus = bus
         self._subscriptions = subscriptions
         self._codec = codec
         self._prefixes = contract.prefixes
         self._clock = clock
         self._brokers = brokers
+        self._reach = reach or Reach()
         self._faults = EventFaults(codec)
         self._filters = FilterReader(bus.topics, contract.prefixes, self._faults)
         self.messages = EventMessages(codec, bus.topics)
@@ -110,7 +113,7 @@ class EventService:
         seconds = self._seconds(request.get("InitialTerminationTime"), now, initial=True)
         name = context.account.name
         try:
-            consumer = consumer_of(request["ConsumerReference"])
+            consumer = consumer_of(request["ConsumerReference"], context.address, self._reach)
             made = self.notifications.subscribe(name, wants, consumer, seconds, changed_only=changed_only)
         except (GatewayError, ValueError) as error:
             raise self._faults.creation_failed(str(error), now) from None

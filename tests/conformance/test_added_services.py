@@ -25,7 +25,7 @@ ADDED = (RecordingService, SearchService, ReplayService, ReceiverService)
 LISTS = {RecordingService: "GetRecordings", SearchService: "GetRecordingSummary", ReceiverService: "GetReceivers"}
 
 
-async def no_post(_url: str, _data: bytes) -> None:
+async def no_post(_url: str, _data: bytes, _client: str) -> None:
     raise AssertionError("nobody subscribed")
 
 

@@ -53,7 +53,7 @@ class Desk:
         self.service = EventService(self.bus, subscriptions, CONTRACT, CODEC, self.post, clock, self.operations)
         self.call = Caller(self.service, self.validate)
 
-    async def post(self, url: str, data: bytes) -> None: ...
+    async def post(self, url: str, data: bytes, client: str) -> None: ...
 
     def audit(self, _context: Context, operation: str, detail: str) -> None:
         self.audited.append((operation, detail))

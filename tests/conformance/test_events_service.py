@@ -66,7 +66,7 @@ class Desk:
         self.service = EventService(self.bus, subscriptions, CONTRACT, CODEC, self.post, self.clock, self.brokers)
         self.call = Caller(self.service, self.validate)
 
-    async def post(self, url: str, data: bytes) -> None:
+    async def post(self, url: str, data: bytes, _client: str) -> None:
         self.posted.append((url, data))
 
     def motion(self, state: str, source: str = "VideoSource_yard") -> None:
@@ -438,7 +438,9 @@ async def test_base_notification(desk: Desk, valid: Callable[[etree._Element], N
     sending.cancel()
 
 
-@pytest.mark.parametrize("url", ["", "ftp://192.0.2.50/", "http://", "http://[::1/", "http://h:99999/", "mailto:a@b"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://192.0.2.50/", "http://", "http://[::1/", "http://h:99999/", "mailto:a@b", "http://[::1]:80/"]
+)
 async def test_a_consumer_has_a_web_address(desk: Desk, url: str) -> None:
     assert name_of(await desk.refused("Subscribe", consumer(url))) == "SubscribeCreationFailedFault"
 
@@ -451,7 +453,7 @@ async def test_nothing_is_promised_while_nothing_is_sent(desk: Desk) -> None:
 async def test_a_consumer_that_refuses_hears_it_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     refusals = [GatewayError(ErrorKind.UNAVAILABLE, "503")]
 
-    async def post(url: str, data: bytes) -> None:
+    async def post(url: str, data: bytes, _client: str) -> None:
         if refusals:
             raise refusals.pop()
         desk.posted.append((url, data))

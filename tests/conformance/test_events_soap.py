@@ -69,7 +69,7 @@ def device() -> Device:
     )
     bus.publish(Event.of(TOPIC, {"Source": "VideoSource_yard"}, {"State": True}))
 
-    async def post(_url: str, _data: bytes) -> None: ...
+    async def post(_url: str, _data: bytes, _client: str) -> None: ...
 
     codec = Codec(contract)
     brokers = broker_operations(bus, codec, clock)

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 
 import pytest
 from aiohttp import web
 
 from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.reach import Reach
 from gateway.servers import http_post
 from gateway.servers.http_post import HttpPoster
+
+LOCAL, ELSEWHERE = "127.0.0.1", "192.0.2.9"
 
 
 class Consumer:
@@ -47,24 +51,24 @@ async def poster() -> AsyncIterator[HttpPoster]:
 
 async def test_a_message_that_is_answered_with_success_was_taken(consumer: Consumer, poster: HttpPoster) -> None:
     for status in ("200", "202", "204"):
-        await poster.post(f"{consumer.base}/{status}", b"<Notify/>")
+        await poster.post(f"{consumer.base}/{status}", b"<Notify/>", LOCAL)
     assert consumer.taken == [("application/soap+xml", b"<Notify/>")] * 3
 
 
 @pytest.mark.parametrize("status", ["307", "404", "500"])
 async def test_another_answer_is_no_success(consumer: Consumer, poster: HttpPoster, status: str) -> None:
     with pytest.raises(GatewayError, match=f"it answered with status {status}") as refused:
-        await poster.post(f"{consumer.base}/{status}", b"x")
+        await poster.post(f"{consumer.base}/{status}", b"x", LOCAL)
     assert (refused.value.kind, len(consumer.taken)) == (ErrorKind.UNAVAILABLE, 1)
 
 
 async def test_nobody_there(consumer: Consumer, poster: HttpPoster) -> None:
     with pytest.raises(GatewayError, match="ServerDisconnectedError"):
-        await poster.post(f"{consumer.base}/0", b"x")
+        await poster.post(f"{consumer.base}/0", b"x", LOCAL)
     with pytest.raises(GatewayError, match="ClientConnectorError"):
-        await poster.post("http://127.0.0.1:9/", b"x")
+        await poster.post("http://127.0.0.1:9/", b"x", LOCAL)
     with pytest.raises(GatewayError, match="nothing is sent before the start and after the end"):
-        await HttpPoster("text/xml").post(consumer.base, b"x")
+        await HttpPoster("text/xml").post(consumer.base, b"x", LOCAL)
 
 
 async def test_a_consumer_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,12 +81,27 @@ async def test_a_consumer_that_never_answers(monkeypatch: pytest.MonkeyPatch) ->
     async with server, HttpPoster("text/xml") as poster:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(GatewayError, match=r"no answer within 0\.05 seconds"):
-            await poster.post(f"http://127.0.0.1:{port}/", b"x")
+            await poster.post(f"http://127.0.0.1:{port}/", b"x", LOCAL)
 
 
 async def test_nothing_is_sent_after_the_end(consumer: Consumer) -> None:
     async with HttpPoster("text/plain") as poster:
         pass
     with pytest.raises(GatewayError, match="nothing is sent before the start and after the end"):
-        await poster.post(f"{consumer.base}/200", b"late")
+        await poster.post(f"{consumer.base}/200", b"late", LOCAL)
     assert consumer.taken == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_clients_elsewhere_reach_nothing_on_this_host(consumer: Consumer, poster: HttpPoster, host: str) -> None:
+    url = f"{consumer.base.replace('127.0.0.1', host)}/200"
+    await poster.post(url, b"mine", LOCAL)
+    with pytest.raises(GatewayError, match="nothing may be sent to"):
+        await poster.post(url, b"theirs", ELSEWHERE)
+    assert [data for _, data in consumer.taken] == [b"mine"]
+
+
+async def test_everybody_reaches_what_is_configured(consumer: Consumer) -> None:
+    async with HttpPoster("text/xml", Reach((ip_network("127.0.0.0/8"),))) as poster:
+        await poster.post(f"{consumer.base}/200", b"x", ELSEWHERE)
+    assert len(consumer.taken) == 1

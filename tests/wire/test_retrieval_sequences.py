@@ -83,7 +83,7 @@ async def no_snapshot(path: str) -> bytes:
     raise GatewayError(ErrorKind.NOT_FOUND, f"there is no picture {path!r}")
 
 
-async def no_post(_url: str, _data: bytes) -> None:
+async def no_post(_url: str, _data: bytes, _client: str) -> None:
     raise AssertionError("nobody subscribed")
 
 
