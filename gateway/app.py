@@ -57,6 +57,7 @@ from gateway.servers.access import Gatekeeper
 from gateway.servers.console import console_routes
 from gateway.servers.control import ControlServer
 from gateway.servers.discovery import DiscoveryServer, system_interfaces
+from gateway.servers.finder import NetworkFinder
 from gateway.servers.host import SystemNetwork
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
@@ -64,6 +65,7 @@ from gateway.servers.http_callbacks import HttpCallbacks
 from gateway.servers.http_export import export_routes
 from gateway.servers.http_post import HttpPoster
 from gateway.servers.multicast import MulticastStreams
+from gateway.servers.probe import probe
 from gateway.servers.rtsp import RtspServer
 from gateway.servers.rtsp_ports import RtspOptions
 from gateway.services.accounts import Accounts
@@ -87,8 +89,10 @@ DEVICE_TYPES = (
 )
 WEBSOCKET_URI = "ws:/rtsp"
 RESTART_SECONDS = 1.0
-_DAY_NS = 86_400 * 1_000_000_000
 """Between the answer to SystemReboot and the restart, so that the answer gets out."""
+SEARCH_SECONDS = 3.0
+"""For the answers of cameras that are looked for again."""
+_DAY_NS = 86_400 * 1_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -208,7 +212,7 @@ class Gateway:
         gatekeeper = self._gatekeeper(accounts)
 
         registry = Registry(config.plugins.disabled)
-        specs = camera_specs(config, registry, clock, callbacks=self._callbacks)
+        specs = camera_specs(config, registry, clock, callbacks=self._callbacks, finder=self._finder(config))
         cameras = Cameras(specs, database.channels, clock)
         bus = EventBus(clock)
         past = self._past_events(database, bus)
@@ -306,6 +310,12 @@ class Gateway:
         self._stack.callback(database.close)
         self.config = with_added(config, database.added_cameras.load())
         return database
+
+    def _finder(self, config: Config) -> NetworkFinder | None:
+        settings = config.discovery
+        return (
+            NetworkFinder(lambda: probe(SEARCH_SECONDS, settings.interfaces), self._clock) if settings.enabled else None
+        )
 
     def _gatekeeper(self, accounts: Accounts) -> Gatekeeper:
         digest = DigestServer(PACKAGE, secrets.token_bytes(32))

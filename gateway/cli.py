@@ -25,6 +25,7 @@ from gateway.engines import is_installed, motion_specs
 from gateway.registry import PluginState, PluginStatus, Registry
 from gateway.sdk.clock import SystemClock
 from gateway.servers.probe import probe
+from gateway.servers.probe_unicast import probe_addresses
 from gateway.services.accounts import Accounts
 from gateway.sinks import NoValues, sink_specs
 from gateway.storages import with_demo_storage
@@ -97,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     plugins.set_defaults(run=_plugins)
 
     probe = commands.add_parser("probe", help="list the ONVIF cameras on the network", description=_probe.__doc__)
+    probe.add_argument("addresses", metavar="ADDRESS", nargs="*", help="ask there, where multicast does not reach")
     probe.add_argument("--seconds", type=float, default=3.0, help="how long to wait for answers (default 3)")
     probe.add_argument("--json", action="store_true", help="print one JSON array")
     probe.set_defaults(run=_probe)
@@ -207,8 +209,9 @@ def _plugin_line(status: PluginStatus) -> str:
 
 
 def _probe(options: argparse.Namespace) -> int:
-    """Ask by WS-Discovery for ONVIF cameras and list those that answer."""
-    found = asyncio.run(probe(options.seconds))
+    """Ask by WS-Discovery for ONVIF cameras, on the network or at addresses, and list those that answer."""
+    search = probe_addresses(options.addresses, options.seconds) if options.addresses else probe(options.seconds)
+    found = asyncio.run(search)
     if options.json:
         print(json.dumps([asdict(camera) for camera in found]))
     else:

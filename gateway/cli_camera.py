@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import tomli
 
@@ -23,12 +24,17 @@ from gateway.registry import Registry
 from gateway.sdk.clock import SystemClock
 from gateway.sdk.driver import CameraDriver
 from gateway.servers.control import ask
+from gateway.servers.probe import probe
+from gateway.servers.probe_unicast import endpoint_at
 from gateway.services.camera_adding import CameraTrial, inspect, try_camera, try_logins
 
 _Commands: TypeAlias = Any
 """What `add_subparsers` returns; argparse keeps its type to itself."""
 _ADDRESS = {"onvif": "address", "rtsp": "main"}
 """The setting of each driver that an ADDRESS is."""
+_BY_ENDPOINT = "onvif"
+"""The driver whose cameras are found again by their endpoint reference."""
+SEARCH_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,17 @@ class _Known:
     registry: Registry
     clock: SystemClock = field(default_factory=SystemClock)
 
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """Those of the configuration, then those added."""
+        return (*self.config.cameras, *map(configured, self.added))
+
     def find(self, name: str) -> Camera:
         """Return a camera by its id. Raises GatewayError."""
-        cameras = (*self.config.cameras, *map(configured, self.added))
-        for camera in cameras:
+        for camera in self.cameras:
             if camera.id == name:
                 return camera
-        known = ", ".join(camera.id for camera in cameras) or "none"
+        known = ", ".join(camera.id for camera in self.cameras) or "none"
         raise GatewayError(ErrorKind.NOT_FOUND, f"there is no camera {name!r}; there are: {known}")
 
     def driver(self, camera: Camera) -> CameraDriver:
@@ -93,8 +103,12 @@ def add_commands(commands: _Commands, read_config: Callable[[argparse.Namespace]
 
 
 def _add_address(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
-    address = "--address" if option else "address"
-    parser.add_argument(address, metavar="ADDRESS", help="host, HOST:PORT or URL; for driver rtsp its main stream")
+    text = "host, HOST:PORT or URL; for driver rtsp its main stream"
+    if option:
+        parser.add_argument("--address", metavar="ADDRESS", help=text)
+    else:
+        text += "; without it, what is found on the network is listed"
+        parser.add_argument("address", metavar="ADDRESS", nargs="?", help=text)
     parser.add_argument("--driver", default="onvif", help="camera driver (default onvif)")
     parser.add_argument("--user", metavar="NAME", help="login; the password is asked, or read from standard input")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="another setting of the driver")
@@ -125,14 +139,37 @@ async def _add(options: argparse.Namespace, known: _Known) -> int:
     taken = {camera.id for camera in known.config.cameras} | {camera.id for camera in known.added}
     if name in taken:
         raise GatewayError(ErrorKind.CONFLICT, f"there is a camera {name!r} already")
+    if options.address is None:
+        return await _offer(name, known)
     camera, trial = await _trial(options, known, name)
     _print_trial(trial)
     if not trial.passed and not options.untested:
         print(f"camera {name} is not added; --untested adds it all the same", file=sys.stderr)
         return 1
-    known.database.added_cameras.add(AddedCamera(name, options.name, camera.driver, dict(camera.settings)))
+    settings = dict(camera.settings)
+    if camera.driver == _BY_ENDPOINT and (endpoint := await endpoint_at(_url(settings))):
+        settings.setdefault("endpoint", endpoint)
+    known.database.added_cameras.add(AddedCamera(name, options.name, camera.driver, settings))
     print(f"camera {name} is added; {await _follow(known, now=options.now)}")
     return 0
+
+
+async def _offer(name: str, known: _Known) -> int:
+    """List what could be added, with what is there already."""
+    hosts = {str(camera.settings.get(_ADDRESS[_BY_ENDPOINT])): camera.id for camera in known.cameras}
+    for found in await probe(SEARCH_SECONDS, known.config.discovery.interfaces):
+        addresses = {text for url in found.xaddrs for text in (url, urlsplit(url).netloc, urlsplit(url).hostname)}
+        there = next((f"is camera {camera}" for host, camera in hosts.items() if host in addresses), "")
+        print(f"{found.name or '-':24} {found.hardware or '-':20} {' '.join(found.xaddrs)} {there}".rstrip())
+    print(f"choose one: gateway camera add {name} ADDRESS", file=sys.stderr)
+    return 1
+
+
+def _url(settings: dict[str, Any]) -> str:
+    """Return the URL of a camera's address."""
+    address, port = str(settings[_ADDRESS[_BY_ENDPOINT]]), settings.get("port")
+    url = address if "://" in address else f"http://{address}"
+    return url if port is None or urlsplit(url).port else urlsplit(url)._replace(netloc=f"{address}:{port}").geturl()
 
 
 async def _remove(options: argparse.Namespace, known: _Known) -> int:

@@ -14,6 +14,7 @@ from gateway.registry import PluginState, Registry
 from gateway.sdk.callbacks import Callbacks
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
+from gateway.sdk.finding import Finder
 from gateway.services.cameras import CameraSpec
 
 DEMO = (("lobby", "Lobby"), ("parking", "Parking"), ("warehouse", "Warehouse"), ("gate", "Gate"))
@@ -66,7 +67,13 @@ def make_driver(camera: Camera, registry: Registry, clock: Clock, config: Config
 
 
 def camera_specs(
-    config: Config, registry: Registry, clock: Clock, *, callbacks: Callbacks | None = None, strict: bool = False
+    config: Config,
+    registry: Registry,
+    clock: Clock,
+    *,
+    callbacks: Callbacks | None = None,
+    finder: Finder | None = None,
+    strict: bool = False,
 ) -> list[CameraSpec]:
     """Return the cameras in their configured order.
 
@@ -79,7 +86,7 @@ def camera_specs(
         path = f"camera[{index}]"
         name = camera.name or camera.id
         try:
-            driver = _driver(camera, registry, DriverContext(camera.id, name, clock, callbacks), config, path)
+            driver = _driver(camera, registry, DriverContext(camera.id, name, clock, callbacks, finder), config, path)
         except ConfigError as error:
             problems += error.problems
             continue

@@ -10,6 +10,7 @@ from gateway.domain.device_event import DeviceEvent
 from gateway.domain.media import AccessUnit, StreamDescription
 from gateway.sdk.callbacks import Callbacks
 from gateway.sdk.clock import Clock
+from gateway.sdk.finding import Finder
 
 
 class MediaSink(Protocol):
@@ -33,6 +34,8 @@ class DriverContext:
     clock: Clock
     callbacks: Callbacks | None = None
     """None where the gateway does not run, as when a camera is tested by command."""
+    finder: Finder | None = None
+    """None there too, and where discovery is switched off."""
 
 
 class CameraDriver(ABC):

@@ -6,7 +6,7 @@ import logging
 import selectors
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from wsdiscovery import QName  # type: ignore[import-untyped]
@@ -27,6 +27,7 @@ from gateway.protocols.discovery import (
     parse,
     serialize,
 )
+from gateway.protocols.discovery_search import reached_at
 from gateway.servers.discovery import Interface, system_interfaces
 
 MAX_ANSWERS = 4096
@@ -66,29 +67,26 @@ def _search(seconds: float, interfaces: Sequence[Interface]) -> list[FoundCamera
     finally:
         search.stop()
     return sorted(
-        (_camera(service) for service in services if _is_onvif(service)),
+        (camera for service in services if (camera := _camera(service)) is not None),
         key=lambda camera: (camera.xaddrs, camera.endpoint),
     )
 
 
-def _is_onvif(service: Service) -> bool:
-    namespaces = {name.getNamespace() for name in service.getTypes()}
-    return bool(namespaces & {NS_NETWORK, NS_DEVICE}) or any(value.startswith(_SCOPE) for value in _scopes(service))
+def found_camera(
+    endpoint: str, types: Iterable[str], scopes: Sequence[str], xaddrs: Sequence[str]
+) -> FoundCamera | None:
+    """Return what a device says of itself; None for one that is not of ONVIF. Types are in Clark notation."""
+    namespaces = {name.partition("}")[0].removeprefix("{") for name in types}
+    if not namespaces & {NS_NETWORK, NS_DEVICE} and not any(value.startswith(_SCOPE) for value in scopes):
+        return None
+    name, hardware, location = (_scope_value(scopes, category) for category in ("name", "hardware", "location"))
+    return FoundCamera(endpoint, tuple(xaddrs), name, hardware, location)
 
 
-def _camera(service: Service) -> FoundCamera:
-    scopes = _scopes(service)
-    return FoundCamera(
-        endpoint=service.getEPR(),
-        xaddrs=tuple(service.getXAddrs()),
-        name=_scope_value(scopes, "name"),
-        hardware=_scope_value(scopes, "hardware"),
-        location=_scope_value(scopes, "location"),
-    )
-
-
-def _scopes(service: Service) -> list[str]:
-    return [scope.getValue() for scope in service.getScopes()]
+def _camera(service: Service) -> FoundCamera | None:
+    types = [f"{{{name.getNamespace()}}}{name.getLocalname()}" for name in service.getTypes()]
+    scopes = [scope.getValue() for scope in service.getScopes()]
+    return found_camera(service.getEPR(), types, scopes, service.getXAddrs())
 
 
 def _scope_value(scopes: Iterable[str], category: str) -> str:
@@ -104,18 +102,25 @@ class _AnswerSocket(socket.socket):
     def recvfrom(self, size: int, flags: int = 0, /) -> tuple[bytes, tuple[str | int, ...]]:
         for _ in range(BURST):
             datagram, peer = super().recvfrom(size, flags)
-            clean = _rewritten(datagram)
+            clean = _rewritten(datagram, str(peer[0]))
             if clean and self.taken < MAX_ANSWERS:
                 self.taken += 1
                 return clean, peer
         raise BlockingIOError("nothing but noise")
 
 
-def _rewritten(datagram: bytes) -> bytes:
-    """Return an answer as we would write it; nothing for all else."""
+def _rewritten(datagram: bytes, peer: str) -> bytes:
+    """Return an answer as we would write it, with an address by which it is reached; nothing for all else."""
     try:
         message = parse(datagram)
-        return serialize(message) if isinstance(message.body, ProbeMatches | ResolveMatches) else b""
+        body = message.body
+        if isinstance(body, ProbeMatches):
+            body = ProbeMatches(tuple(reached_at(target, peer) for target in body.targets))
+        elif isinstance(body, ResolveMatches):
+            body = ResolveMatches(reached_at(body.target, peer))
+        else:
+            return b""
+        return serialize(replace(message, body=body))
     except ValueError:  # from either direction: a namespace may be well-formed and yet no URI
         return b""
 

@@ -1,6 +1,8 @@
 """The driver `onvif`: a camera by its address."""
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, NoReturn
@@ -18,13 +20,16 @@ from gateway_onvif.asking import Asker
 from gateway_onvif.base_notification import listen
 from gateway_onvif.client import SoapClient
 from gateway_onvif.controls import read_controls
-from gateway_onvif.description import Description, Stream, describe, facts
+from gateway_onvif.description import Description, Stream, describe, facts, read_clock
 from gateway_onvif.messages import EVENTS
 from gateway_onvif.notifications import Changed, read
 from gateway_onvif.patience import Patience
 from gateway_onvif.pullpoint import pull
 from gateway_onvif.subscription import Subscription
 
+MAX_PLACES: Final = 4
+"""Addresses of a camera that was found again that are tried."""
+_log = logging.getLogger(__name__)
 _MAX_PORT: Final = 65_535
 
 
@@ -50,6 +55,8 @@ class OnvifSettings:
     """Seconds for a connection, and for each answer."""
     media_timeout: float = 5.0
     """Seconds without media after which the camera counts as lost."""
+    endpoint: str = ""
+    """Its endpoint reference (`urn:uuid:…`), by which it is found again when its address has changed."""
     events: Literal["auto", "pull", "notify", "off"] = "auto"
     """How its events come: asked for (pull point), or sent by the camera (base notification) if that can't be."""
     verify_certificate: bool = True
@@ -175,20 +182,50 @@ class OnvifDriver(CameraDriver):
             if self._described is None:
                 self._patience.check(self.context.clock.monotonic())
                 try:
-                    async with self.client() as client:
-                        self._described = await describe(client, self._wanted, self.context.clock)
-                        self._known = client
-                except GatewayError as error:
-                    if error.kind is ErrorKind.UNAUTHENTICATED:
-                        self._patience.refused(error, self.context.clock.monotonic())
-                    raise
+                    self._described = await self._describe()
+                except GatewayError:
+                    if not await self._found_elsewhere():
+                        raise
+                    self._described = await self._describe()
             return self._described
 
-    def client(self) -> SoapClient:
-        """Return a new client of the camera."""
-        settings, tls = self._wanted, self._options.tls if self._device.startswith("https:") else None
+    async def _describe(self) -> Description:
+        try:
+            async with self.client() as client:
+                described = await describe(client, self._wanted, self.context.clock)
+        except GatewayError as error:
+            if error.kind is ErrorKind.UNAUTHENTICATED:
+                self._patience.refused(error, self.context.clock.monotonic())
+            raise
+        self._known = client
+        self._patience.accepted()
+        return described
+
+    async def _found_elsewhere(self) -> bool:
+        """Look for a camera that is not as it should be where it was; tell whether it has another address now."""
+        finder, endpoint = self.context.finder, self._wanted.endpoint
+        if finder is None or not endpoint:
+            return False
+        for address in (await finder.find(endpoint))[:MAX_PLACES]:
+            with contextlib.suppress(GatewayError):  # an address that leads nowhere
+                device = device_url(address)
+                if device != self._device and await self._answers(device):
+                    _log.warning("camera %s has moved from %s to %s", self.context.camera_id, self._device, device)
+                    self._device = device
+                    return True
+        return False
+
+    async def _answers(self, device: str) -> bool:
+        async with self.client(device) as client:
+            await read_clock(client, self.context.clock)
+        return True
+
+    def client(self, device: str = "") -> SoapClient:
+        """Return a new client of the camera, or of one that might be it."""
+        url = device or self._device
+        settings, tls = self._wanted, self._options.tls if url.startswith("https:") else None
         return SoapClient(
-            self._device,
+            url,
             settings.username,
             settings.password,
             self.context.clock,

@@ -21,6 +21,10 @@ class Patience:
         self._error, self._until = error, now + self._pause
         self._pause = min(self._pause * 2, LONGEST_REFUSAL)
 
+    def accepted(self) -> None:
+        """Take note of a login that was taken."""
+        self._error = None
+
     def check(self, now: float) -> None:
         """Raise the last refusal while it is too early to try again."""
         if self._error is not None and now < self._until:

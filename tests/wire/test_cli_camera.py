@@ -14,6 +14,7 @@ from gateway.config import Config
 from gateway.db import open_database
 from gateway.domain.access import Secret
 from gateway.drivers import with_added
+from gateway.servers.probe import FoundCamera
 
 
 class Terminal:
@@ -93,6 +94,40 @@ async def test_a_camera_that_fails_is_added_only_when_told_so(terminal: Terminal
         status, out, _ = await terminal("add", "yard", camera.address, "--user", "admin", "--untested")
         assert status == 0
         assert "first picture  NO   camera 127.0.0.1:1 can't be reached: " in out
+
+
+async def test_without_an_address_what_is_found_is_listed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found(*_: object) -> list[FoundCamera]:
+        near, far = (("http://127.0.0.1:1/onvif/device_service",), ("http://10.0.0.9/onvif/device_service",))
+        return [FoundCamera("urn:uuid:1", near, "Front Door", "Eye", ""), FoundCamera("urn:uuid:2", far, "", "", "")]
+
+    monkeypatch.setattr("gateway.cli_camera.probe", found)
+    await terminal("add", "door", "127.0.0.1:1", "--untested")
+    status, out, err = await terminal("add", "yard")
+    assert (status, err.strip()) == (1, "choose one: gateway camera add yard ADDRESS")
+    assert [line.split() for line in out.splitlines()] == [
+        ["Front", "Door", "Eye", "http://127.0.0.1:1/onvif/device_service", "is", "camera", "door"],
+        ["-", "-", "http://10.0.0.9/onvif/device_service"],
+    ]
+
+
+async def test_the_endpoint_of_a_camera_is_kept(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    async def endpoint(url: str) -> str:
+        asked.append(url)
+        return "urn:uuid:7"
+
+    monkeypatch.setattr("gateway.cli_camera.endpoint_at", endpoint)
+    await terminal("add", "door", "127.0.0.1", "--set", "port=1", "--untested")
+    await terminal("add", "yard", "127.0.0.1:2", "--set", "endpoint=urn:uuid:8", "--untested")
+    assert asked == ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+    database = open_database(tmp_path / "data")
+    added = database.added_cameras.load()
+    database.close()
+    assert [camera.settings["endpoint"] for camera in added] == ["urn:uuid:7", "urn:uuid:8"]
 
 
 async def test_logins_are_tried_with_consent_only(terminal: Terminal, tmp_path: Path) -> None:
