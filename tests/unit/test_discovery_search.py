@@ -12,7 +12,7 @@ PATH = "/onvif/device_service"
     ("xaddrs", "peer", "first"),
     [
         (("http://192.168.1.64:8000" + PATH,), "10.0.0.7", "http://10.0.0.7:8000" + PATH),
-        (("https://camera.local" + PATH,), "10.0.0.7", "https://10.0.0.7" + PATH),
+        (("https://camera.invalid" + PATH,), "10.0.0.7", "https://10.0.0.7" + PATH),
         (("http://192.168.1.64/x", "http://10.0.0.7/y"), "10.0.0.7", None),
         (("http://192.168.1.64/x",), "::ffff:10.0.0.7", "http://10.0.0.7/x"),
         (("http://192.168.1.64/x",), "fd00::7", "http://[fd00::7]/x"),
