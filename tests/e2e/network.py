@@ -34,12 +34,6 @@ class Place:
         """Start a program there, with its output piped and its log on standard error."""
         return subprocess.Popen(self(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def dropped_datagrams(self) -> int:
-        """Return how many datagrams came here that their programs were too slow to read."""
-        done = self.run("cat", "/proc/net/snmp")
-        names, figures = (line.split() for line in done.stdout.splitlines() if line.startswith("Udp:"))
-        return int(figures[names.index("RcvbufErrors")])
-
     def ip(self, command: str) -> None:
         """Configure the place's network."""
         done = self.run("ip", *command.split())

