@@ -18,6 +18,8 @@ CREDENTIALS = (HOUSE, HTTP_PORT, USER, PASSWORD)
 REBOOT, LOSS = "tns1:Monitoring/OperatingTime/LastReboot", "tns1:VideoSource/SignalLoss"
 TOPICS = [
     "Device/HardwareFailure/StorageFailure",
+    "Device/Trigger/DigitalInput",
+    "Device/Trigger/Relay",
     "Media/ConfigurationChanged",
     "Media/ProfileChanged",
     "Monitoring/OperatingTime/LastReboot",
@@ -34,6 +36,11 @@ TOPICS = [
     "RecordingConfig/TrackConfiguration",
     "RecordingHistory/Recording/State",
     "RecordingHistory/Track/State",
+    *(
+        f"VideoSource/{topic}/ImagingService"
+        for topic in ("GlobalSceneChange", "ImageTooBlurry", "ImageTooBright", "ImageTooDark")
+    ),
+    "VideoSource/MotionAlarm",
     "VideoSource/SignalLoss",
 ]
 
@@ -85,7 +92,13 @@ def test_home_assistant_reads_events_both_ways(gateway: Gateway, network: Networ
         assert changed == [[LOSS, "Changed", "VideoSource_returning", "false"]], json.dumps(second)
     assert first["entities"]["Last Reboot"] == next(state[3] for state in first["sent"] if state[0] == REBOOT)
     assert first["entities"]["Storage Failure"] == "False"
-    assert first["entities"].keys() == {"Last Reboot", "Recording Job State", "Storage Failure"}
+    assert first["entities"].keys() == {
+        "Digital Input",
+        "Last Reboot",
+        "Recording Job State",
+        "Relay Triggered",
+        "Storage Failure",
+    }
 
 
 @pytest.fixture
