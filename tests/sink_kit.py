@@ -54,9 +54,8 @@ async def running(
     database = open_database(directory, environment={})
     bus = EventBus(clock)
     bus.declare(ALARM, TRIGGER)
-    sinks = Sinks(
-        [SinkSpec("out", sink, **spec)], database.outbox, bus, clock, lambda event: dict(event.source).get("Source", "")
-    )
+    specs = [SinkSpec("out", sink, **spec)]
+    sinks = Sinks(specs, database.outbox, bus, clock, lambda event: dict(event.source).get("Source", ""), pace=0)
     task = asyncio.create_task(sinks.run())
     await asyncio.sleep(0)
     try:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, tuple_
+from sqlalchemy import Connection, Row, delete, insert, select, tuple_
 
 from gateway.db.schema import OUTBOX, SINK_STATES
 from gateway.db.writer import Writer, put
@@ -12,18 +12,21 @@ from gateway.domain.event import Event
 from gateway.domain.outbox import OutboxEntry
 
 
-class Next(NamedTuple):
-    """What comes next in a queue."""
+class Waiting(NamedTuple):
+    """What comes first in a queue."""
 
-    number: int
-    """Of the row; 0 when nothing waits."""
-    entry: OutboxEntry | None
+    entries: tuple[tuple[int, OutboxEntry], ...]
+    """With the numbers of their rows."""
     dropped: int
     """How many were too old, and are gone."""
 
 
 class OutboxStore:
-    """The queues of all sinks, in order. What a call has changed is on the disk when it returns."""
+    """The queues of all sinks, in order.
+
+    What was queued is on the disk when the call returns. What was removed stays removed when the gateway is killed, but
+    comes back when the power fails before something else is queued.
+    """
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -42,12 +45,13 @@ class OutboxStore:
         """
         return await self._writer.run(lambda connection: _append(connection, entries, limits))
 
-    async def advance(self, sink: str, done: int, oldest_ns: int) -> Next:
-        """Remove the row that is done (0: none) and all queued before a time; return what is first now.
+    async def waiting(self, sink: str, oldest_ns: int, limit: int) -> Waiting:
+        """Remove all that was queued before a time; return what is first now. Raises GatewayError."""
+        return await self._writer.run(lambda connection: _waiting(connection, sink, oldest_ns, limit), synced=False)
 
-        Raises GatewayError.
-        """
-        return await self._writer.run(lambda connection: _advance(connection, sink, done, oldest_ns))
+    async def done(self, sink: str, number: int) -> None:
+        """Remove the entry with a row's number. Raises GatewayError."""
+        await self._writer.run(lambda connection: _remove(connection, sink, number), synced=False)
 
 
 def _begin(connection: Connection, sinks: Collection[str]) -> dict[str, dict[str, str]]:
@@ -85,20 +89,23 @@ def _cut(connection: Connection, sink: str, limit: int) -> int:
     return connection.execute(delete(OUTBOX).where(OUTBOX.c.sink == sink, OUTBOX.c.id <= newest)).rowcount
 
 
-def _advance(connection: Connection, sink: str, done: int, oldest_ns: int) -> Next:
+def _waiting(connection: Connection, sink: str, oldest_ns: int, limit: int) -> Waiting:
     mine = OUTBOX.c.sink == sink
-    if done:
-        connection.execute(delete(OUTBOX).where(mine, OUTBOX.c.id == done))
-    first = select(OUTBOX).where(mine).order_by(OUTBOX.c.id).limit(1)
-    row = connection.execute(first).one_or_none()
+    first = select(OUTBOX).where(mine).order_by(OUTBOX.c.id).limit(limit)
+    rows = connection.execute(first).all()
     dropped = 0
-    if row is not None and row.queued_ns < oldest_ns:
+    if rows and rows[0].queued_ns < oldest_ns:
         dropped = connection.execute(delete(OUTBOX).where(mine, OUTBOX.c.queued_ns < oldest_ns)).rowcount
-        row = connection.execute(first).one_or_none()
-    if row is None:
-        return Next(0, None, dropped)
-    event = msgspec.convert(row.record, Event)
-    return Next(row.id, OutboxEntry(sink, row.event, event, row.camera, row.queued_ns), dropped)
+        rows = connection.execute(first).all()
+    return Waiting(tuple((row.id, _entry(row)) for row in rows), dropped)
+
+
+def _remove(connection: Connection, sink: str, number: int) -> None:
+    connection.execute(delete(OUTBOX).where(OUTBOX.c.sink == sink, OUTBOX.c.id == number))
+
+
+def _entry(row: Row[Any]) -> OutboxEntry:
+    return OutboxEntry(row.sink, row.event, msgspec.convert(row.record, Event), row.camera, row.queued_ns)
 
 
 def _row(entry: OutboxEntry) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, insert, update
@@ -21,7 +22,7 @@ DEADLINE = 15.0
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-_Job = tuple[Work[Any], "Future[Any]"]
+_Job = tuple[Work[Any], bool, "Future[Any]"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,11 +45,14 @@ class Writer:
         except TimeoutError:
             raise self._late() from None
 
-    async def run(self, work: Work[T]) -> T:
-        """Do work and return what it returns. Raises GatewayError, of kind UNAVAILABLE past the deadline."""
+    async def run(self, work: Work[T], *, synced: bool = True) -> T:
+        """Do work and return what it returns; one that is not synced is kept over a kill, but not over a loss of power.
+
+        Raises GatewayError, of kind UNAVAILABLE past the deadline.
+        """
         try:
             async with asyncio.timeout(DEADLINE):
-                return await asyncio.wrap_future(self.submit(work))
+                return await asyncio.wrap_future(self.submit(work, synced=synced))
         except TimeoutError:
             raise self._late() from None
 
@@ -67,13 +71,13 @@ class Writer:
         self._jobs.put(None, timeout=DEADLINE)
         self._thread.join(DEADLINE)
 
-    def submit(self, work: Work[T]) -> "Future[T]":
+    def submit(self, work: Work[T], *, synced: bool = True) -> "Future[T]":
         """Have work done later, and its result put into a future. Raises GatewayError when there is too much to do."""
         future: Future[T] = Future()
         try:
             if self._closed:
                 raise GatewayError(ErrorKind.UNAVAILABLE, f"the database {self._name!r} is closed")
-            self._jobs.put_nowait((work, future))
+            self._jobs.put_nowait((work, synced, future))
         except queue.Full:
             message = f"{MAX_WAITING} writes to the database {self._name!r} are waiting already"
             raise GatewayError(ErrorKind.LIMIT, message) from None
@@ -85,11 +89,11 @@ class Writer:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            work, future = job
+            work, synced, future = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                result = self._do(work)
+                result = self._do(work) if synced else self._do_unsynced(work)
             except SQLAlchemyError as error:
                 future.set_exception(failure(self._name, error))
             except Exception as error:  # noqa: BLE001 - the caller gets it; the thread lives on
@@ -112,6 +116,27 @@ class Writer:
             with self._connection.begin():
                 result = work(self._connection)
         return result
+
+    def _do_unsynced(self, work: Work[T]) -> T:
+        """Do work in a transaction whose end does not wait for the disk; the next one that does brings it there too."""
+        if self._connection.dialect.name != "sqlite":
+            return self._do(partial(_hasty, work))
+        _wait_for_disk(self._connection, wait=False)
+        try:
+            return self._do(work)
+        finally:
+            _wait_for_disk(self._connection, wait=True)
+
+
+def _hasty(work: Work[T], connection: Connection) -> T:
+    connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+    return work(connection)
+
+
+def _wait_for_disk(connection: Connection, *, wait: bool) -> None:
+    """Have SQLite wait at the end of a transaction; it can't be said within one."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
 
 
 def put(connection: Connection, table: Table, key: Mapping[str, object], **others: object) -> None:

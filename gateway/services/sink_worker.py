@@ -1,12 +1,13 @@
 """Brings one sink's queue to its receiver: in order, again and again until each entry is acknowledged.
 
-That an entry was acknowledged is on the disk before the next one is sent. Only a kill between the acknowledgement and
-that moment makes a receiver hear an entry twice, with the same id.
+That an entry was acknowledged is in the database before the next one is sent. Only a kill between the acknowledgement
+and that moment makes a receiver hear an entry twice, with the same id.
 """
 
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -28,6 +29,9 @@ CLOSE_SECONDS = 5.0
 """A sink that takes longer to close is left to itself."""
 MOST_FAULTS = 5
 """Unexpected errors of a sink with one entry, after which that entry is dropped."""
+
+PAGE = 64
+"""Entries that are read together."""
 
 _NS = 1_000_000_000
 _log = logging.getLogger(__name__)
@@ -72,17 +76,12 @@ class SinkStatus:
     """Dropped because too many waited, or for too long."""
 
 
-class Queued(Protocol):
-    """What comes next in a queue."""
+class Waiting(Protocol):
+    """What comes first in a queue."""
 
     @property
-    def number(self) -> int:
-        """Of the row; 0 when nothing waits."""
-        ...
-
-    @property
-    def entry(self) -> OutboxEntry | None:
-        """The entry, None when nothing waits."""
+    def entries(self) -> Sequence[tuple[int, OutboxEntry]]:
+        """The entries in their order, each with the number of its row."""
         ...
 
     @property
@@ -94,8 +93,12 @@ class Queued(Protocol):
 class Queue(Protocol):
     """What is asked of the stored queue."""
 
-    async def advance(self, sink: str, done: int, oldest_ns: int) -> Queued:
-        """Remove what is done (0: nothing) and what was queued before a time; return what is first now."""
+    async def waiting(self, sink: str, oldest_ns: int, limit: int) -> Waiting:
+        """Remove what was queued before a time; return what is first now, at most so many."""
+        ...
+
+    async def done(self, sink: str, number: int) -> None:
+        """Remove an entry."""
         ...
 
 
@@ -116,6 +119,8 @@ class SinkWorker:
         self._faults: tuple[int, int] = (0, 0)
         """A row, and how often sending it failed unexpectedly."""
         self._failed_to_choose = False
+        self._cut = False
+        """Whether entries were dropped from the queue since it was read."""
         self._finishing = False
         self.busy = False
         """Whether an entry is on its way."""
@@ -142,6 +147,7 @@ class SinkWorker:
     def lost(self, count: int) -> None:
         """Count entries that were dropped from the queue."""
         if count:
+            self._cut = True
             self.status.dropped += count
             _log.warning("sink %s: %d events were dropped, too many or too old", self.spec.id, count)
 
@@ -179,14 +185,15 @@ class SinkWorker:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await sink.open()
-            while True:
+            while not self._finishing:
                 self._arrived.clear()
-                found = await self._advance()
-                if self._finishing:
-                    break
-                if found.entry is not None:
-                    await self._send(found.number, found.entry)
-                elif await self._idle():
+                found = await self._first()
+                for number, entry in found:
+                    if self._finishing or self._cut:
+                        break
+                    await self._send(number, entry)
+                    await self._acknowledge()
+                if not found and not self._finishing and await self._idle():
                     async with asyncio.timeout(CALL_SECONDS):
                         await sink.supervise()
                     self._worked()
@@ -195,13 +202,20 @@ class SinkWorker:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await sink.close()
 
-    async def _advance(self) -> Queued:
+    async def _first(self) -> Sequence[tuple[int, OutboxEntry]]:
+        await self._acknowledge()
         oldest_ns = self._clock.utc_ns() - round(self.spec.max_seconds * _NS)
-        found = await self._queue.advance(self.spec.id, self._done, oldest_ns)
+        found = await self._queue.waiting(self.spec.id, oldest_ns, PAGE)
+        self.lost(found.dropped)
+        self._cut = False
+        return found.entries
+
+    async def _acknowledge(self) -> None:
+        """Remove what the receiver has; when that fails, it is tried again before anything else is sent."""
+        if self._done:
+            await self._queue.done(self.spec.id, self._done)
         self._done = 0
         self.busy = False
-        self.lost(found.dropped)
-        return found
 
     async def _send(self, number: int, entry: OutboxEntry) -> None:
         """Return when an entry is acknowledged or refused for good; else raise."""

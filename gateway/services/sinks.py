@@ -26,6 +26,8 @@ MAX_PENDING = 20_000
 """Entries in memory that are not yet on the disk."""
 BATCH = 256
 """Entries that are written together."""
+PACE_SECONDS = 0.02
+"""From one write to the next: in a flood of events many are written, and waited for on the disk, together."""
 AGAIN_SECONDS = 1.0
 """Until the database is tried again."""
 GRACE_SECONDS = 3.0
@@ -69,11 +71,14 @@ class Sinks:
         clock: Clock,
         camera_of: Callable[[Event], str],
         jitter: random.Random | None = None,
+        *,
+        pace: float = PACE_SECONDS,
     ) -> None:
         """`camera_of` returns the id of the camera that an event is about, or nothing. Raises GatewayError."""
         self._outbox = outbox
         self._clock = clock
         self._camera_of = camera_of
+        self._pace = pace
         self._workers = {spec.id: SinkWorker(spec, outbox, clock, jitter or random.Random()) for spec in specs}
         self._limits = {spec.id: spec.max_events for spec in specs}
         self._known = outbox.begin(list(self._workers))
@@ -169,6 +174,8 @@ class Sinks:
             for name, count in dropped.items():
                 self._workers[name].lost(count)
                 self._workers[name].wake()
+            if self._pace:
+                await self._clock.sleep(self._pace)
 
 
 def _selects(spec: SinkSpec, event: Event, camera: str) -> bool:

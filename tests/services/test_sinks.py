@@ -318,21 +318,20 @@ async def test_what_is_acknowledged_is_sent_again_only_after_a_kill_and_with_its
 ) -> None:
     receiver, answers = Receiver(), ["locked", "locked", ""]
     async with running(tmp_path, HurriedClock(), _Sink(receiver)) as place:
-        advance = place.database.outbox.advance
+        done = place.database.outbox.done
 
-        async def fail(sink: str, done: int, oldest_ns: int) -> Any:
-            if done and answers[0] and (problem := answers.pop(0)):
+        async def fail(sink: str, number: int) -> None:
+            if answers[0] and (problem := answers.pop(0)):
                 raise GatewayError(ErrorKind.UNAVAILABLE, f"the database is {problem}")
-            return await advance(sink, done, oldest_ns)
+            await done(sink, number)
 
-        monkeypatch.setattr(place.database.outbox, "advance", fail)
+        monkeypatch.setattr(place.database.outbox, "done", fail)
         place.press(1, 2)
         await receiver.until(lambda: len(receiver.entries) == 2)
     assert (receiver.counts, answers) == ([1, 2], [""])
     async with running(tmp_path, HurriedClock(), _Sink(receiver), kill=True) as place:
         answers[:] = ["locked"] * 1000
-        advance = place.database.outbox.advance
-        monkeypatch.setattr(place.database.outbox, "advance", fail)
+        monkeypatch.setattr(place.database.outbox, "done", fail)
         place.press(3)
         await receiver.until(lambda: len(receiver.entries) == 3)
     async with running(tmp_path, HurriedClock(), _Sink(receiver)):
@@ -358,8 +357,26 @@ async def test_the_queue_of_a_sink_that_is_gone_is_forgotten(tmp_path: Path) -> 
     async with running(tmp_path, FakeClock(), _Sink(receiver)) as place:
         place.press(1)
         await receiver.until(lambda: bool(receiver.attempts))
-        assert (await place.database.outbox.advance("out", 0, 0)).entry is not None
+        assert len((await place.database.outbox.waiting("out", 0, 9)).entries) == 1
     database = open_database(tmp_path, environment={})
     assert database.outbox.begin(["other"]) == {"other": {}}
-    assert (await database.outbox.advance("out", 0, 0)).entry is None
+    assert (await database.outbox.waiting("out", 0, 9)).entries == ()
     database.close()
+
+
+async def test_what_is_dropped_is_not_sent_after_all(tmp_path: Path) -> None:
+    receiver, clock, rest = Receiver(), HurriedClock(), asyncio.Event()
+
+    class Slow(_Sink):
+        async def send(self, entry: SinkEntry) -> None:
+            receiver.take(entry)
+            await rest.wait()
+
+    async with running(tmp_path, clock, Slow(receiver), max_events=3) as place:
+        place.press(1, 2, 3)
+        await receiver.until(lambda: len(receiver.entries) == 1)
+        place.press(4, 5)
+        await eventually(lambda: place.sinks.statuses()["out"].dropped == 2)
+        rest.set()
+        await receiver.until(lambda: len(receiver.entries) == 4)
+    assert receiver.counts == [1, 3, 4, 5]

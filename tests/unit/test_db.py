@@ -152,14 +152,21 @@ async def test_the_outbox_keeps_its_order_and_its_bounds(tmp_path: Path, url: st
 
     database = open_here(tmp_path, url)
     assert database.outbox.begin(["a", "b"]) == {"a": {"p": "5"}, "b": {"p": "1"}}
-    number, entry, dropped = await database.outbox.advance("a", 0, 0)
-    assert (entry, dropped) == (outbox_entry("a", 3), 0)
-    number, entry, dropped = await database.outbox.advance("a", number, 5)
-    assert (entry, dropped) == (outbox_entry("a", 5), 1)
-    assert await database.outbox.advance("a", number, 5) == (0, None, 0)
+    ((third, entry), (fourth, following)), dropped = await database.outbox.waiting("a", 0, 2)
+    assert (entry, following, dropped) == (outbox_entry("a", 3), outbox_entry("a", 4), 0)
+    await database.outbox.done("a", third)
+    ((number, entry),), dropped = await database.outbox.waiting("a", 5, 2)
+    assert (entry, dropped, number) == (outbox_entry("a", 5), 1, fourth + 1)
+    await database.outbox.done("b", number)
+    await database.outbox.done("a", fourth)
+    assert len((await database.outbox.waiting("a", 5, 2)).entries) == 1, "neither of these is that one"
+    await database.outbox.done("a", number)
+    assert await database.outbox.waiting("a", 5, 2) == ((), 0)
     await database.outbox.append([outbox_entry("b", 2, property="p", value="")], limits)
     assert database.outbox.begin(["b"]) == {"b": {}}
-    assert (await database.outbox.advance("b", number, 2))[1] == outbox_entry("b", 2), "a number is used once"
+    (entry,), _ = await database.outbox.waiting("b", 2, 2)
+    assert entry[1] == outbox_entry("b", 2)
+    assert entry[0] > number, "a number is used once"
     database.close()
 
 
