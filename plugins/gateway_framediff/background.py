@@ -44,7 +44,7 @@ class Background:
 
     def contrast(self, cells: Grid) -> Grid:
         """Return how far each cell is from the background, but for changes of exposure and for a camera that shakes."""
-        difference = cells - self._exposed(cells)
+        difference = self._difference(cells)
         contrast: Grid = np.abs(difference)
         self._contrast = contrast
         out = np.count_nonzero(contrast > self.noise)
@@ -60,17 +60,18 @@ class Background:
             return beyond
         return contrast
 
-    def _exposed(self, cells: Grid) -> Grid:
-        """Return the background as the camera would show it with its present exposure: another gain and offset."""
-        difference = cells - self._mean
+    def _difference(self, cells: Grid) -> Grid:
+        """Return the difference from the background as the camera would show it with its present exposure."""
+        difference: Grid = cells - self._mean
+        shifted: Grid = difference - np.median(difference)
         if np.median(np.abs(difference)) < EXPOSURE:
-            shifted: Grid = self._mean + np.median(difference)
             return shifted
         centred = self._mean - self._mean.mean()
         gain = float((centred * cells).sum()) / max(float((centred * centred).sum()), 1.0)
-        exposed: Grid = self._mean * np.float32(min(max(gain, 0.2), 5.0))
-        exposed += np.median(cells - exposed)
-        return exposed
+        exposed: Grid = cells - self._mean * np.float32(min(max(gain, 0.2), 5.0))
+        exposed -= np.median(exposed)
+        # something large in the picture looks like another gain, too: what is explained better counts
+        return min((exposed, shifted), key=lambda each: np.count_nonzero(np.abs(each) > self.noise))
 
     def is_lit(self, cells: Grid, group: Group) -> bool:
         """Tell whether a group is light or shadow on the scene: its texture is that of the background."""

@@ -9,6 +9,7 @@ from gateway.domain.motion import MotionRegion, MotionResult, MotionSettings, Ta
 from gateway.sdk.motion import GrayPicture, MotionEngine
 from gateway_framediff.background import Background
 from gateway_framediff.cells import Group, Mask, covered, groups, means, pixels
+from gateway_framediff.changes import Changes
 from gateway_framediff.sabotage import Sabotage
 from gateway_framediff.tracks import Tracks
 
@@ -16,8 +17,9 @@ LONGEST_STEP = 2.0
 """Seconds between two pictures that count at most: after a pause the scene is not older than it was."""
 LEARNING = 1.0
 """Seconds in which the background is learnt and nothing is told."""
-JUMP, SETTLING = 0.5, 0.6
-"""What changes more than this share of the picture at once is light or the camera; seconds of silence after it."""
+JUMP, STILL, PATIENCE, SETTLING = 0.5, 0.005, 4.0, 0.6
+"""When more than this share of the picture differs, light or the camera may have changed: that is so when no more than
+the second share changes on, or after so many seconds in any case. Seconds of silence after it."""
 GAP = 0.7
 """Seconds that something may go unseen without its duration beginning anew."""
 _STRONGEST, _WEAKEST = 36.0, 3.0
@@ -49,9 +51,10 @@ class FrameDifference(MotionEngine):
         self._zones: list[tuple[str, Mask, float]] = []
         self._looked: Mask
         self._tracks = Tracks()
+        self._changes = Changes()
         self._sabotage = Sabotage()
         self._last_ns = 0
-        self._age = self._quiet = 0.0
+        self._age = self._quiet = self._large = 0.0
         self._since: dict[str, tuple[int, int]] = {}
         """When motion began in a zone, and when it was last seen."""
 
@@ -70,16 +73,22 @@ class FrameDifference(MotionEngine):
         self._quiet = max(0.0, self._quiet - step)
         floor = min((_floor(zone.sensitivity) for zone in self.motion.zones), default=_STRONGEST)
         contrast = self._background.contrast(cells)
-        out = (contrast > np.maximum(floor, self._background.noise)) & self._looked
-        moving: list[Group] = []
-        if out.mean() > JUMP * self._looked.mean():
+        least = np.maximum(floor, self._background.noise)
+        self._changes.look(cells, floor)
+        out = (contrast > least) & self._looked
+        found = groups(out)
+        lit = [group for group in found if self._background.is_lit(cells, group)]
+        large = out.mean() > JUMP * self._looked.mean()
+        self._large = self._large + step if large else 0.0
+        if large and self._is_other(found, lit):
             self._background.restart(cells)
             self._tracks.clear()
             self._quiet = SETTLING
+            moving: list[Group] = []
         else:
-            found = groups(out)
-            lit = [group for group in found if self._background.is_lit(cells, group)]
-            moving = self._tracks.follow([group for group in found if group not in lit], picture.utc_ns)
+            things = [group for group in found if group not in lit]
+            moving = self._tracks.follow(things, picture.utc_ns)
+            moving += [group for group in things if group not in moving and self._changes.carry_on(group)]
             self._background.learn(cells, moving, lit, step)
         if self._age < LEARNING or self._quiet:
             moving = []
@@ -96,6 +105,12 @@ class FrameDifference(MotionEngine):
         self._looked = np.zeros(shape, bool)
         for _, inside, _ in self._zones:
             self._looked |= inside
+
+    def _is_other(self, found: list[Group], lit: list[Group]) -> bool:
+        """Tell of a picture that differs in most of it whether light or the camera has changed, not something in it."""
+        light = sum(group.size for group in lit) > sum(group.size for group in found) / 2
+        changes = self._changes
+        return light or changes.share < STILL or self._large > PATIENCE or changes.turned()
 
     def _region(self, group: Group, contrast: np.ndarray) -> MotionRegion:
         rows, columns = contrast.shape

@@ -1,7 +1,7 @@
 """Clips with labels: what is put into each picture is known, or a person has looked.
 
 A clip yields gray pictures of `WIDTH` x `HEIGHT` at `RATE` a second, each with whether something moves in it, or None
-where that does not count: in the first seconds, and for half a second after an object comes or goes.
+where that does not count: in the first seconds, and for 0.6 seconds after an object comes or goes.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ SECONDS, BEGIN, END = 22, 12, 18
 """Of a clip, and when something happens in it."""
 QUIET = 6
 """Seconds before that, in which nothing may be told."""
-GRACE = 0.5
+GRACE = 0.6
 FILMS = Path(__file__).parents[2] / ".venv-peers" / "films"
 Happening = Callable[["Clip", np.ndarray, int], np.ndarray]
 Pictures = Iterator[tuple[np.ndarray, bool | None]]

@@ -112,6 +112,47 @@ def test_a_camera_that_shakes_sees_no_motion() -> None:
     assert told <= 3
 
 
+def test_a_camera_that_turns_sees_no_motion_then_or_later() -> None:
+    show = Show()
+    show.calm()
+    turn = [np.roll(show.background, 16 * min(number, 10), axis=1) for number in range(1, 60)]
+    assert not any(show.look(picture).zones for picture in turn)
+
+
+@pytest.mark.parametrize("night", [False, True])
+def test_another_scene_or_light_is_no_motion(night: bool) -> None:  # noqa: FBT001 - a table
+    show = Show()
+    show.calm()
+    lamp = np.hypot(*np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j])
+    picture = (40 + 0.7 * show.background) * (1.2 - 0.5 * lamp) if night else scene(seed=7)
+    assert not any(show.look(picture).zones for _ in range(60))
+
+
+def test_something_that_fills_most_of_the_picture_is_seen() -> None:
+    """It changes from picture to picture, as a bus that passes does."""
+    show = Show()
+    show.calm()
+    bus = 150 + 40 * np.sign(np.sin(np.arange(4 * WIDTH) / 15))
+    results = []
+    for number in range(30):
+        picture = show.background.copy()
+        picture[20:, 40:] = bus[number * 9 : number * 9 + WIDTH - 40]
+        results.append(bool(show.look(picture).zones))
+    assert all(results[2:])
+
+
+def test_something_that_only_waves_is_seen() -> None:
+    show = Show()
+    show.calm()
+    results = []
+    for number in range(40):
+        picture = show.background.copy()
+        top = 60 + (number % 4) * 8
+        picture[top : top + 24, 100:200] = 200
+        results.append(bool(show.look(picture).zones))
+    assert sum(results[4:]) >= 30
+
+
 def test_something_that_appears_and_stays_is_no_motion() -> None:
     show = Show()
     show.calm()
