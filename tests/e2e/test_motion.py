@@ -25,7 +25,10 @@ from gateway.db import open_database
 from gateway.domain.recording import Fragment, Segment, Span
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
-EVENTS = "http://www.onvif.org/ver10/events/wsdl"
+EVENTS, SEARCH = "http://www.onvif.org/ver10/events/wsdl", "http://www.onvif.org/ver10/search/wsdl"
+WSNT, TNS1 = "http://docs.oasis-open.org/wsn/b-2", "http://www.onvif.org/ver10/topics"
+TT, END = "http://www.onvif.org/ver10/schema", b"</tt:MetadataStream>"
+SET = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
 SOON = 0.5
 """Seconds from a frame's capture to its event at a pull point."""
 CONFIGURATION = """
@@ -100,11 +103,14 @@ class Site:
     """A running gateway with a pull point."""
 
     onvif: str
+    rtsp: str
     folder: Path
     events: list[Told] = field(default_factory=list)
     home_assistant: list[dict[str, Any]] = field(default_factory=list)
     """What it printed."""
     onvif_python: dict[str, Any] = field(default_factory=dict)
+    found: list[Told] = field(default_factory=list)
+    """The motion alarms that a search found."""
 
     def post(self, url: str, body: str) -> Any:
         """Return the element in the Body of the answer."""
@@ -154,9 +160,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         try:
-            site = Site(read_json_line(process)["onvif"], folder)
-            with _home_assistant(site) as listening:
+            report = read_json_line(process)
+            site = Site(report["onvif"], report["rtsp"], folder)
+            with _home_assistant(site) as listening, _metadata(site) as reading:
                 _hear_two_crossings(site)
+                site.found = _search(site)
+                reading.terminate()
                 site.home_assistant = [json.loads(line) for line in listening.communicate(timeout=30)[0].splitlines()]
             site.onvif_python = _change_rules(site)
         finally:
@@ -172,6 +181,33 @@ def _home_assistant(site: Site) -> "subprocess.Popen[str]":
     arguments = ("127.0.0.1", port, USER, PASSWORD, "127.0.0.1", "VideoSource/MotionAlarm")
     program = (client("home_assistant"), PEERS / "home_assistant_events.py", *arguments)
     return subprocess.Popen([str(each) for each in program], stdout=subprocess.PIPE, text=True)
+
+
+def _metadata(site: Site) -> "subprocess.Popen[bytes]":
+    """Have FFmpeg write the documents of the camera's metadata track into a file."""
+    url = f"{site.rtsp.replace('//', f'//{USER}:{PASSWORD}@')}/live/crossing/main/metadata"
+    output = ("-map", "0:d", "-c", "copy", "-flush_packets", "1", "-f", "data", site.folder / "documents")
+    return subprocess.Popen(("ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, *output))
+
+
+def _search(site: Site) -> list[Told]:
+    """Return what FindEvents finds of the motion alarm, once that is both crossings: events are stored in batches."""
+    service = site.onvif.replace("device_service", "search_service")
+    expression = f'TopicExpression xmlns="{WSNT}" xmlns:tns1="{TNS1}" Dialect="{SET}"'
+    topic = f"<{expression}>tns1:VideoSource/MotionAlarm</TopicExpression>"
+    body = f"""<FindEvents xmlns="{SEARCH}"><StartPoint>2020-01-01T00:00:00Z</StartPoint><Scope>
+<IncludedRecordings xmlns="http://www.onvif.org/ver10/schema">Recording_crossing</IncludedRecordings></Scope>
+<SearchFilter>{topic}</SearchFilter><IncludeStartState>false</IncludeStartState><KeepAliveTime>PT60S</KeepAliveTime>
+</FindEvents>"""
+    deadline = time.monotonic() + 30
+    while True:
+        search = site.post(service, body).findtext("{*}SearchToken")
+        request = f'<GetEventSearchResults xmlns="{SEARCH}"><SearchToken>{search}</SearchToken></GetEventSearchResults>'
+        results = site.post(service, request).iterfind(".//{*}Result")
+        found = [_told(result.find("{*}Event"), time.time()) for result in results]
+        if len([event for event in found if event.items["State"] == "true"]) >= 2:
+            return found
+        assert time.monotonic() < deadline, f"after 30 s the search finds {found}"
 
 
 def _change_rules(site: Site) -> dict[str, Any]:
@@ -247,6 +283,33 @@ def test_onvif_python_calls_every_operation_of_analytics(site: Site) -> None:
     assert found["supported"] == ["CellMotionDetector", "MotionRegionDetector"]
     assert (found["before"], found["created"]) == (["Motion"], ["Motion", "Cells", "Corner"])
     assert (found["corner"], found["sensitivity"], found["after"]) == (["0.75", 3], "80", ["Motion"])
+
+
+def test_a_search_finds_what_was_told(site: Site) -> None:
+    told = {(round(event.of, 2), event.items["State"]) for event in crossings(site, "true") + crossings(site, "false")}
+    found = {
+        (round(event.of, 2), event.items["State"]) for event in site.found if event.items["Source"].endswith("crossing")
+    }
+    assert len(found) >= 4
+    assert {each for each in told if each[0] <= max(time for time, _ in found)} <= found
+
+
+def test_the_metadata_track_has_the_alarm_and_what_moves(site: Site) -> None:
+    written = (site.folder / "documents").read_bytes()
+    documents = [etree.fromstring(part + END) for part in written.split(END)[:-1]]
+    alarms = [
+        _told(message, 0.0)
+        for document in documents
+        for message in document.iter(f"{{{WSNT}}}NotificationMessage")
+        if message.findtext("{*}Topic") == "tns1:VideoSource/MotionAlarm"
+    ]
+    begins = [event.phase for event in alarms if (event.operation, event.items["State"]) == ("Changed", "true")]
+    assert begins
+    assert all(APPEARS <= phase < APPEARS + 0.5 for phase in begins)
+    frames = [frame for document in documents for frame in document.iter(f"{{{TT}}}Frame")]
+    moving = [frame for frame in frames if frame.find(f"{{{TT}}}Object") is not None]
+    times = [datetime.fromisoformat(frame.get("UtcTime")).timestamp() % PERIOD for frame in moving]
+    assert sum(time >= APPEARS for time in times) > len(times) / 2 > 0
 
 
 async def _segments(site: Site, recording: str) -> list[Segment]:
