@@ -51,6 +51,7 @@ from gateway.protocols.http_auth import Algorithm, DigestServer
 from gateway.protocols.rtp import parameter_sets
 from gateway.protocols.soap.wsse import TokenVerifier
 from gateway.registry import Registry
+from gateway.reloading import Reloading, cameras_watched_anew, taken_over
 from gateway.sdk.clock import SystemClock
 from gateway.servers import memory
 from gateway.servers.access import Gatekeeper
@@ -121,7 +122,7 @@ class Report:
 def run(read: Callable[[], Config], ready: Callable[[Report], None], environment: Mapping[str, str]) -> None:
     """Run until SIGTERM or SIGINT; `ready` is called at every start. Raises GatewayError when it can't start.
 
-    `read` returns the configuration; it is called again at SIGHUP, for what is recorded and where.
+    `read` returns the configuration; it is called again at SIGHUP.
     """
     memory.keep_freed()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -160,7 +161,8 @@ class Gateway:
         self._callbacks = HttpCallbacks()
         self._http: HttpServer | None = None
         self._discovery: DiscoveryServer | None = None
-        self._archive: ArchiveSwitch
+        self._reloads = asyncio.Lock()
+        self._reloading: Reloading
 
     async def __aenter__(self) -> Self:
         async with self._stack:
@@ -192,17 +194,22 @@ class Gateway:
                 task.cancel()
 
     def reload(self, read: Callable[[], Config]) -> None:
-        """Take what a new configuration says of storages, recordings and retention; the rest needs a restart."""
-        try:
-            new = read()
-            config = msgspec.structs.replace(
-                self.config, storages=new.storages, recordings=new.recordings, retention=new.retention
-            )
-        except GatewayError as error:
-            _log.error("the configuration is not read again: %s", error.message)
-            return
-        self._spawn("reload", self._archive.follow(config))
-        self.config = config
+        """Take over what of a new configuration needs no restart: `gateway.reloading` says what that is."""
+        self._spawn("reload", self._reload(read))
+
+    async def _reload(self, read: Callable[[], Config]) -> None:
+        async with self._reloads:
+            try:
+                new = read()
+                config = taken_over(self.config, new)
+                followed = await self._reloading.follow(self.config, config)
+            except GatewayError as error:
+                _log.error("the configuration is not read again: %s", error.message)
+                return
+            if followed:
+                self.config = config
+                self._cameras_of_file = cameras_watched_anew(self._cameras_of_file, new.cameras)
+                _log.info("the configuration was read again")
 
     async def _start(self) -> Report:
         database = self._open_database()
@@ -218,8 +225,7 @@ class Gateway:
         past = self._past_events(database, bus)
         codec = Codec(contract := load_contract())
         metadata = LiveMetadata(cameras, bus, codec, clock)
-        streams = metadata.streams
-        multicast = self._multicast(streams, cameras)
+        multicast = self._multicast(streams := metadata.streams, cameras)
         rtsp = self._rtsp(streams, gatekeeper, multicast)
         listeners = self._listen(rtsp)
 
@@ -249,14 +255,10 @@ class Gateway:
         motion = self._watch(watching.motion(cameras, bus, decoders))
         watching.tell_changes(profiles.stored, tell_media_changes(bus))
         self._spawn("camera events", watching.camera_events(specs, bus).run())
+        sinks = self._sinks(registry, database, bus, identity)
+        brokers = broker_operations(registry, config.brokers, identity.uuid, database, bus, codec, clock)
         events = await self._events(
-            Subscriptions(bus, clock, history=past),
-            bus,
-            cameras,
-            contract,
-            codec,
-            self._sinks(registry, database, bus, identity),
-            broker_operations(registry, config.brokers, identity.uuid, database, bus, codec, clock),
+            Subscriptions(bus, clock, history=past), bus, cameras, contract, codec, sinks, brokers
         )
         media = (MediaService(profiles), Media2Service(profiles), DeviceIOService(profiles, controlling.contacts))
         services: tuple[Service, ...] = (device, *media, events, *watching.services())
@@ -267,9 +269,7 @@ class Gateway:
 
         controlling.show(profiles, model, endpoint, self._scopes_changed)
 
-        snapshots = self._snapshots(cameras, decoders)
         access = HttpAccess(gatekeeper)
-        settings = HttpSettings(listeners.rtsp_base, config.http.external or "")
         around = Surroundings(
             registry,
             database,
@@ -287,18 +287,34 @@ class Gateway:
             past,
         )
         archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)
+        self._reloading = Reloading(
+            registry,
+            database,
+            identity.uuid,
+            clock,
+            watching,
+            sinks,
+            brokers.brokers,
+            archive.follow,
+            model,
+            endpoint,
+            self._scopes_changed,
+        )
         metadata.follow(profiles, events, motion, archive.recordings)
         routes = [
             console_routes(config.gateway.name, cameras, access, listeners.rtsp_base),
             export_routes(access, archive.movie),
             self._callbacks.routes(),
         ]
+        snapshots, settings = (
+            self._snapshots(cameras, decoders),
+            HttpSettings(listeners.rtsp_base, config.http.external or ""),
+        )
         await self._start_http(HttpServer(endpoint, access, snapshots.at, settings, routes))
         await self._start_archive(archive, cameras, past)
 
         self._spawn("cameras", cameras.run())
         self._spawn("rtsp", rtsp.run())
-        self._spawn("accounts", accounts.follow(clock))
         listeners.start()
         await self._start_discovery(identity, device, listeners)
         return _report(cameras, listeners, administrator)
@@ -318,6 +334,7 @@ class Gateway:
         )
 
     def _gatekeeper(self, accounts: Accounts) -> Gatekeeper:
+        self._spawn("accounts", accounts.follow(self._clock))
         digest = DigestServer(PACKAGE, secrets.token_bytes(32))
         digest.algorithms = tuple(Algorithm(name) for name in self.config.access.digest_algorithms)
         return Gatekeeper(accounts, digest, FailureLimiter(), self._clock, self.config.access.anonymous_viewers)
@@ -468,7 +485,6 @@ class Gateway:
         self._stack.push_async_callback(control.stop)
         await archive.follow(self.config)
         self._stack.push_async_callback(archive.stop)
-        self._archive = archive
         self._spawn("archive", archive.run())
 
     async def _start_discovery(self, identity: DeviceIdentity, device: DeviceService, listeners: Listeners) -> None:

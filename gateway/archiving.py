@@ -340,8 +340,8 @@ class ArchiveSwitch:
         """Raise what archiving ends with, if it does."""
         await self._failed
 
-    async def follow(self, config: Config) -> None:
-        """Record as a configuration says. One that can't be is logged, and what was there before stays."""
+    async def follow(self, config: Config) -> bool:
+        """Record as a configuration says; returns whether that can be. Else it is logged, and all stays as it was."""
         async with self._changing:
             try:
                 following = Archiving(config, self._with) if config.storages else None
@@ -349,11 +349,12 @@ class ArchiveSwitch:
                 if self.current is None:
                     raise
                 _log.error("%s", error.message)
-                return
+                return False
             await self._end()
             if following is not None:
                 self._begin(following)
             self._announced()
+            return True
 
     async def stop(self) -> None:
         """Close the files."""

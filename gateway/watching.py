@@ -1,6 +1,7 @@
 """The motion half of the running gateway: cameras with motion on, their rules, and what a VMS sees of both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from gateway.config import Config
 from gateway.db import AuditEntry, Database
@@ -19,11 +20,27 @@ from gateway.sdk.driver import DeviceEvents
 from gateway.services.cameras import Cameras, CameraSpec, live_path
 from gateway.services.device_events import CameraEvents, EventCamera
 from gateway.services.eventbus import EventBus
-from gateway.services.motion import Motion, MotionPorts
+from gateway.services.motion import Motion, MotionPorts, MotionSpec
 from gateway.services.motion_alarm import MotionAlarms
 from gateway.services.motion_events import MotionEvents, Tokens
-from gateway.services.motion_rules import MotionRules
+from gateway.services.motion_rules import CameraRules, MotionRules
 from gateway.services.profiles import ConfigurationKind, Profiles
+
+
+@dataclass(frozen=True, slots=True)
+class WatchingPlan:
+    """What a configuration says of motion."""
+
+    specs: Sequence[MotionSpec]
+    rules: Mapping[str, CameraRules]
+    sources: Mapping[str, str]
+    """Who sees motion in each camera."""
+    holds: Mapping[str, float]
+    """Seconds for which each camera's own word on motion is believed."""
+
+    def told(self, camera: str) -> bool:
+        """Tell whether a camera's own word on motion counts."""
+        return self.sources.get(camera) in {"camera", "both"}
 
 
 class Watching:
@@ -31,19 +48,35 @@ class Watching:
 
     def __init__(self, config: Config, registry: Registry, database: Database, codec: Codec, clock: Clock) -> None:
         """Raises ConfigError for what can't be."""
-        self._specs, configured = motion_specs(config, registry)
-        self._sources = {camera.id: motion_source(config, camera) for camera in config.cameras}
-        self._holds = {
-            camera.id: config.motion.camera_hold if camera.motion.camera_hold is None else camera.motion.camera_hold
-            for camera in config.cameras
-        }
+        self._registry = registry
+        self._plan = self.prepare(config)
         self._database = database
         self._clock = clock
         self._shared: MotionAlarms | None = None
         self._seen: list[Callable[[str, int, int], int]] = []
         """What knows how strong motion was."""
-        self.rules = MotionRules(configured, database.settings)
+        self.rules = MotionRules(self._plan.rules, database.settings)
         self.configurations = AnalyticsConfigurations(self.rules, codec)
+        self._service = AnalyticsService(self.configurations, self._audit)
+        self._motion: Motion
+        self._events: CameraEvents
+
+    def prepare(self, config: Config) -> "WatchingPlan":
+        """Return what a configuration says of motion. Raises ConfigError for what can't be."""
+        specs, rules = motion_specs(config, self._registry)
+        sources = {camera.id: motion_source(config, camera) for camera in config.cameras}
+        holds = {camera.id: _first(camera.motion.camera_hold, config.motion.camera_hold) for camera in config.cameras}
+        return WatchingPlan(specs, rules, sources, holds)
+
+    async def follow(self, plan: "WatchingPlan") -> None:
+        """Do from now on what a plan says; cameras for which it says the same are not touched."""
+        self._plan = plan
+        self.rules.follow(plan.rules)
+        await self._motion.follow(plan.specs)
+        self._events.follow({camera: (plan.told(camera), plan.holds[camera]) for camera in plan.sources})
+        for camera in (camera for camera, source in plan.sources.items() if source == "off"):
+            if self._shared is not None:
+                self._shared.forget(camera)
 
     def motion(self, cameras: Cameras, bus: EventBus, decoders: DecoderPool) -> Motion:
         """Return what watches the cameras while it runs."""
@@ -53,7 +86,8 @@ class Watching:
             lambda unit: ends_frame(unit.packets),
             self._clock,
         )
-        motion = Motion(self._specs, self.rules, MotionEvents(bus, _tokens, self._alarms(bus)), ports)
+        events = MotionEvents(bus, _tokens, self._alarms(bus))
+        self._motion = motion = Motion(self._plan.specs, self.rules, events, ports)
         cameras.watch(motion.camera_changed)
         self._seen.append(motion.strongest)
         return motion
@@ -66,11 +100,11 @@ class Watching:
     def camera_events(self, specs: Sequence[CameraSpec], bus: EventBus) -> CameraEvents:
         """Return what listens to the cameras that tell events themselves."""
         listened = [
-            EventCamera(spec.id, spec.driver, self._sources.get(spec.id) in {"camera", "both"}, self._holds[spec.id])
+            EventCamera(spec.id, spec.driver, self._plan.told(spec.id), self._plan.holds[spec.id])
             for spec in specs
             if isinstance(spec.driver, DeviceEvents)
         ]
-        events = CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock)
+        self._events = events = CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock)
         self._seen.append(events.strongest)
         return events
 
@@ -86,11 +120,15 @@ class Watching:
 
     def services(self) -> tuple[Service, ...]:
         """Return what is announced to a VMS."""
-        return (AnalyticsService(self.configurations, self._audit),) if self._specs else ()
+        return (self._service,) if self._plan.specs else ()
 
     def _audit(self, context: Context, operation: str, detail: str) -> None:
         entry = AuditEntry(self._clock.utc_ns(), context.account.name, context.address, operation, detail)
         self._database.audit.record(entry)
+
+
+def _first(own: float | None, common: float) -> float:
+    return common if own is None else own
 
 
 def _tokens(camera: str) -> Tokens:

@@ -38,6 +38,10 @@ class OutboxStore:
         """
         return self._writer.now(lambda connection: _begin(connection, sinks))
 
+    async def keep_only(self, sinks: Collection[str]) -> None:
+        """Forget what waits for other sinks. Raises GatewayError."""
+        await self._writer.run(lambda connection: _forget_others(connection, sinks))
+
     async def append(self, entries: Sequence[OutboxEntry], limits: Mapping[str, int]) -> dict[str, int]:
         """Queue entries; an id that already waits for its sink is left out. Raises GatewayError.
 
@@ -54,9 +58,13 @@ class OutboxStore:
         await self._writer.run(lambda connection: _remove(connection, sink, number), synced=False)
 
 
-def _begin(connection: Connection, sinks: Collection[str]) -> dict[str, dict[str, str]]:
+def _forget_others(connection: Connection, sinks: Collection[str]) -> None:
     for table in (OUTBOX, SINK_STATES):
         connection.execute(delete(table).where(table.c.sink.not_in(sinks)))
+
+
+def _begin(connection: Connection, sinks: Collection[str]) -> dict[str, dict[str, str]]:
+    _forget_others(connection, sinks)
     known: dict[str, dict[str, str]] = {sink: {} for sink in sinks}
     for row in connection.execute(select(SINK_STATES)):
         known[row.sink][row.property] = row.value

@@ -47,6 +47,11 @@ class SinkContext:
     clock: Clock
     memory: SinkMemory
 
+    def like(self, other: "SinkContext") -> bool:
+        """Tell whether another context gives a sink the same."""
+        mine, its = ((each.sink_id, each.device_id, each.device_name, each.cameras) for each in (self, other))
+        return mine == its
+
 
 class RetryLaterError(GatewayError):
     """The receiver is not ready, and says how long it wants to be left alone."""

@@ -97,6 +97,14 @@ class Brokers:
             for link in self._links.values():
                 self._bus.detach(link.outbox)
 
+    def use(self, kinds: Mapping[str, Connect]) -> None:
+        """Connect in another way from now on; what waits for each broker goes on waiting."""
+        self._kinds = kinds
+        for address, link in self._links.items():
+            self._stop(address)
+            self._links[address] = again = self._link(link.config, link.outbox)
+            self._start(again)
+
     def put(self, config: BrokerConfig) -> None:
         """Add a broker, or change the one with the same address.
 
@@ -130,8 +138,8 @@ class Brokers:
         except GatewayError as error:
             _log.warning("a stored event broker is left out: %s", error.message)
 
-    def _link(self, config: BrokerConfig) -> Link:
-        outbox = Outbox(config.address, self._form.wants(config), self._bus, self._clock)
+    def _link(self, config: BrokerConfig, outbox: Outbox | None = None) -> Link:
+        outbox = outbox or Outbox(config.address, self._form.wants(config), self._bus, self._clock)
         return Link(config, outbox, self._kinds, self._form, self._clock, self._jitter)
 
     def _start(self, link: Link) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.domain.device_event import DeviceEvent, DeviceEventKind
@@ -87,10 +87,19 @@ class CameraEvents:
         self._listeners = {
             camera.id: _Listener(camera, bus, alarms, source_token(camera.id), clock) for camera in cameras
         }
+        self._bus = bus
         if cameras:
             bus.declare(*PICTURE_TOPICS.values(), DIGITAL_INPUT, RELAY)
         if any(camera.motion for camera in cameras):
             bus.declare(MOTION_ALARM)
+
+    def follow(self, motion: Mapping[str, tuple[bool, float]]) -> None:
+        """Take whether each camera's word on motion counts from now on, and its seconds as in `EventCamera.hold`."""
+        for camera, (counts, hold) in motion.items():
+            if camera in self._listeners:
+                self._listeners[camera].believe(counts=counts, hold=hold)
+        if any(listener.camera.motion for listener in self._listeners.values()):
+            self._bus.declare(MOTION_ALARM)
 
     def strongest(self, camera: str, start_ns: int, end_ns: int) -> int:
         """Return how strong a camera lately said that motion was in a stretch of time: `TOLD_STRENGTH`, or 0."""
@@ -160,6 +169,13 @@ class _Listener:
         else:
             self._bus.publish(Event.of(PICTURE_TOPICS[event.kind].topic, {"Source": self._source}, {"State": event.on}))
 
+    def believe(self, *, counts: bool, hold: float) -> None:
+        """Take whether the camera's word on motion counts, and for how long."""
+        self.camera = replace(self.camera, motion=counts, hold=hold)
+        if not counts:
+            self._still()
+        self._news.set()
+
     def _motion(self, event: DeviceEvent) -> None:
         if not self.camera.motion:
             return
@@ -182,8 +198,8 @@ class _Listener:
 
     async def _end_motion(self) -> None:
         """End motion that the camera forgets to end."""
-        hold = self.camera.hold
         while True:
+            hold = self.camera.hold
             self._news.clear()
             if not self._moving or not hold:
                 await self._news.wait()

@@ -84,12 +84,26 @@ class Motion:
     def __init__(
         self, specs: Sequence[MotionSpec], rules: MotionRules, events: MotionEvents, ports: MotionPorts
     ) -> None:
+        self._rules = rules
+        self._events = events
         self._ports = ports
         self._watchers: list[Callable[[str, MotionResult], None]] = []
-        self._watches = {spec.camera: Watch(spec, rules, events, ports, self._found) for spec in specs}
-        if specs:
-            events.declare(kind for spec in specs for kind in spec.tampering)
-        rules.watch(lambda camera: self._watches[camera].rules_changed())
+        self._watches: dict[str, Watch] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._add(specs)
+        rules.watch(self._rules_changed)
+
+    async def follow(self, specs: Sequence[MotionSpec]) -> None:
+        """Watch these cameras from now on, by the rules that there are now; those whose spec is the same go on."""
+        same = {spec.camera for spec in specs if (old := self._watches.get(spec.camera)) and old.spec == spec}
+        for camera in self._watches.keys() - same:
+            watch = self._watches.pop(camera)
+            if (task := self._running.pop(camera, None)) is not None:
+                task.cancel()
+                await asyncio.wait({task})
+            watch.forget()
+        self._add([spec for spec in specs if spec.camera not in same])
 
     def watch(self, watcher: Callable[[str, MotionResult], None]) -> None:
         """Have a function called with a camera's id and what each picture shows that was looked at."""
@@ -109,12 +123,29 @@ class Motion:
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for camera, watch in self._watches.items():
-                tasks.create_task(watch.run(), name=f"motion {camera}")
+            self._tasks = tasks
+            for watch in self._watches.values():
+                self._start(watch)
             while True:
                 await self._ports.clock.sleep(TICK_SECONDS)
                 for watch in self._watches.values():
                     watch.tick()
+
+    def _add(self, specs: Sequence[MotionSpec]) -> None:
+        if specs:
+            self._events.declare(kind for spec in specs for kind in spec.tampering)
+        for spec in specs:
+            watch = self._watches[spec.camera] = Watch(spec, self._rules, self._events, self._ports, self._found)
+            self._start(watch)
+
+    def _start(self, watch: "Watch") -> None:
+        if self._tasks is not None:
+            camera = watch.spec.camera
+            self._running[camera] = self._tasks.create_task(watch.run(), name=f"motion {camera}")
+
+    def _rules_changed(self, camera: str) -> None:
+        if camera in self._watches:
+            self._watches[camera].rules_changed()
 
     def _found(self, camera: str, result: MotionResult) -> None:
         for watcher in self._watchers:
@@ -133,7 +164,7 @@ class Watch:
         found: Callable[[str, MotionResult], None],
     ) -> None:
         self.marks = MotionMarks()
-        self._spec = spec
+        self.spec = spec
         self._rules = rules
         self._events = events
         self._ports = ports
@@ -151,9 +182,9 @@ class Watch:
 
     async def run(self) -> None:
         """Watch the camera until cancelled, whatever fails."""
-        stream = self._ports.streams(self._spec.camera)
+        stream = self._ports.streams(self.spec.camera)
         if stream is None:
-            raise ValueError(f"there is no camera {self._spec.camera!r}")
+            raise ValueError(f"there is no camera {self.spec.camera!r}")
         stream.attach(self._frames)
         if stream.description is not None:
             self._frames.described(stream.description)
@@ -175,36 +206,41 @@ class Watch:
 
     def rules_changed(self) -> None:
         """Look for what the rules say now."""
-        before, self._current = self._current, self._rules.of(self._spec.camera)
+        before, self._current = self._current, self._rules.of(self.spec.camera)
         kept = {(rule.kind, rule.name) for rule in self._current.rules}
-        self._events.forget(self._spec.camera, [rule for rule in before.rules if (rule.kind, rule.name) not in kept])
-        self._states = MotionStates(self._current.rules, self._spec.tampering)
+        self._events.forget(self.spec.camera, [rule for rule in before.rules if (rule.kind, rule.name) not in kept])
+        self._states = MotionStates(self._current.rules, self.spec.tampering)
         self._settings = self._current.settings()
 
     def end(self) -> None:
         """End all motion now."""
         self._tell(self._states.end(self._ports.clock.utc_ns()))
 
+    def forget(self) -> None:
+        """Take back all states: nobody looks any more."""
+        self._events.forget_picture(self.spec.camera, self.spec.tampering)
+        self._events.forget(self.spec.camera, self._current.rules)
+
     def tick(self) -> None:
         """Do what time asks for; called every second."""
-        if self._ports.clock.monotonic() - self._last > _silence(self._spec.mode):
+        if self._ports.clock.monotonic() - self._last > _silence(self.spec.mode):
             self.end()
         dropped = self._frames.dropped
         if dropped != self._dropped and not self._steady:
-            _log.warning("camera %s: motion is late, %d frames were given up so far", self._spec.camera, dropped)
+            _log.warning("camera %s: motion is late, %d frames were given up so far", self.spec.camera, dropped)
         self._steady = _STEADY_TICKS if dropped != self._dropped else max(0, self._steady - 1)
         self._dropped = dropped
 
     async def _watch(self) -> None:
         """Look at frame after frame. Raises what decoder and engine raise."""
         generation: int | None = None
-        pace = Pace(self._spec.mode)
+        pace = Pace(self.spec.mode)
         while True:
             frame = await self._frames.take()
             if generation != self._frames.generation and (track := self._frames.track) is not None:
                 generation = self._frames.generation
-                only = self._spec.mode == "keyframes"
-                pictures = self._ports.decoders.pictures(track, self._spec.width, key_frames_only=only)
+                only = self.spec.mode == "keyframes"
+                pictures = self._ports.decoders.pictures(track, self.spec.width, key_frames_only=only)
             for result in await pictures.look(frame.units, pace.due, self._look):
                 self._take(result)
 
@@ -212,25 +248,25 @@ class Watch:
         """Have the engine look; in a decoder's thread."""
         made_for = (self._settings, picture.width, picture.height)
         if self._engine is None or self._engine[1:] != made_for:
-            self._engine = (self._spec.engine(made_for[0]), *made_for)
+            self._engine = (self.spec.engine(made_for[0]), *made_for)
         return self._engine[0].analyse(picture)
 
     def _take(self, result: MotionResult) -> None:
         self._last = self._ports.clock.monotonic()
         if self._complaint:
-            _log.info("camera %s: motion is looked for again", self._spec.camera)
+            _log.info("camera %s: motion is looked for again", self.spec.camera)
         self._complaint = ""
         self.marks.take(result)
         self._tell(self._states.take(result))
-        self._found(self._spec.camera, result)
+        self._found(self.spec.camera, result)
 
     def _tell(self, changes: Sequence[Change]) -> None:
         if changes:
-            self._events.tell(self._spec.camera, self._current.rules, changes)
+            self._events.tell(self.spec.camera, self._current.rules, changes)
 
     def _complain(self, sentence: str) -> None:
         if sentence != self._complaint:
-            _log.warning("camera %s: motion can't be looked for: %s", self._spec.camera, sentence)
+            _log.warning("camera %s: motion can't be looked for: %s", self.spec.camera, sentence)
         self._complaint = sentence
 
 

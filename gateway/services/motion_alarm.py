@@ -46,6 +46,16 @@ class MotionAlarms:
         self._source_token = source_token
         self._seeing: dict[str, set[str]] = {}
 
+    def leave(self, camera: str, who: str) -> None:
+        """Take that somebody looks no more."""
+        if who in self._seeing.get(camera, ()):
+            self.tell(camera, who, on=False)
+
+    def forget(self, camera: str) -> None:
+        """Take back what was told of a camera in which nobody sees motion any more."""
+        self._seeing.pop(camera, None)
+        self._bus.delete(MOTION_ALARM.topic, (("Source", self._source_token(camera)),))
+
     def tell(self, camera: str, who: str, *, on: bool, utc_ns: int = 0) -> None:
         """Take what somebody sees from now on."""
         seeing = self._seeing.setdefault(camera, set())

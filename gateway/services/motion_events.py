@@ -10,6 +10,7 @@ from gateway.services.eventbus import EventBus
 from gateway.services.motion_alarm import MOTION_ALARM, MotionAlarms
 from gateway.services.motion_states import Change
 
+_WHO = "gateway"
 _TOKEN, _BOOLEAN = "tt:ReferenceToken", "xs:boolean"
 _STATE = (("State", _BOOLEAN),)
 
@@ -76,7 +77,7 @@ class MotionEvents:
         for change in changes:
             what, name = change.subject
             if what == "motion":
-                self._alarms.tell(camera, "gateway", on=change.on, utc_ns=change.utc_ns)
+                self._alarms.tell(camera, _WHO, on=change.on, utc_ns=change.utc_ns)
                 continue
             if what == "rule":
                 topic, source = RULE_TOPICS[kinds[name]], _source_of(kinds[name], name, tokens)
@@ -89,6 +90,13 @@ class MotionEvents:
         """Take back the states of rules that are gone."""
         for rule in rules:
             self._bus.delete(RULE_TOPICS[rule.kind].topic, _source_of(rule.kind, rule.name, self._tokens(camera)))
+
+    def forget_picture(self, camera: str, tampering: Iterable[Tampering]) -> None:
+        """Take back what was told of a camera's picture, which nobody looks at any more."""
+        self._alarms.leave(camera, _WHO)
+        source = (("Source", self._tokens(camera).source),)
+        for kind in tampering:
+            self._bus.delete(TAMPERING_TOPICS[kind].topic, source)
 
 
 def _source_of(kind: RuleKind, name: str, tokens: Tokens) -> Items:

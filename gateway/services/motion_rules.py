@@ -70,6 +70,18 @@ class MotionRules:
         self._current = {camera: self._restored(camera) for camera in configured}
         self._watchers: list[Callable[[str], None]] = []
 
+    def follow(self, configured: Mapping[str, CameraRules]) -> None:
+        """Take another configuration. The rules of a camera for which it says the same stay as VMSs made them."""
+        before = self._configured
+        self._configured = dict(configured)
+        changed = [camera for camera in configured if configured[camera] != before.get(camera)]
+        kept = {camera: rules for camera, rules in self._current.items() if camera in configured}
+        self._current = kept | {camera: self._restored(camera) for camera in changed}
+        self.revision += 1
+        for camera in changed:
+            for watcher in self._watchers:
+                watcher(camera)
+
     def cameras(self) -> tuple[str, ...]:
         """Return the ids of the cameras that have motion on."""
         return tuple(self._current)

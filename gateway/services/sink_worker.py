@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -51,6 +51,12 @@ class SinkSpec:
     """How many may wait."""
     max_seconds: float = 7 * 86_400.0
     """How long each may wait."""
+
+    def same(self, other: "SinkSpec") -> bool:
+        """Tell whether another spec is of the same sink, doing the same."""
+        mine, its = self.sink, other.sink
+        like = type(mine) is type(its) and mine.settings == its.settings and mine.context.like(its.context)
+        return like and replace(self, sink=its) == other
 
 
 class SinkState(StrEnum):

@@ -43,6 +43,10 @@ class Outbox(Queue, Protocol):
         """Forget other sinks; return the digests of these sinks' known properties and values."""
         ...
 
+    async def keep_only(self, sinks: Collection[str]) -> None:
+        """Forget other sinks."""
+        ...
+
     async def append(self, entries: Sequence[OutboxEntry], limits: Mapping[str, int]) -> dict[str, int]:
         """Queue entries, so many for a sink at most; returns how many of the oldest were dropped for each."""
         ...
@@ -79,18 +83,41 @@ class Sinks:
         self._clock = clock
         self._camera_of = camera_of
         self._pace = pace
-        self._workers = {spec.id: SinkWorker(spec, outbox, clock, jitter or random.Random()) for spec in specs}
+        self._jitter = jitter or random.Random()
+        self._workers = {spec.id: SinkWorker(spec, outbox, clock, self._jitter) for spec in specs}
         self._limits = {spec.id: spec.max_events for spec in specs}
         self._known = outbox.begin(list(self._workers))
         self._pending: deque[OutboxEntry] = deque()
         self._arrived = asyncio.Event()
         self._finishing = False
+        self._group: asyncio.TaskGroup | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        if specs:
-            bus.attach(self)
-            for event in bus.properties():
-                self.deliver(event)
+        self._bus = bus
+        bus.attach(self)
+        self._tell_states(self._workers)
+
+    async def follow(self, specs: Sequence[SinkSpec], camera_of: Callable[[Event], str]) -> None:
+        """Serve these sinks from now on; those whose spec is the same go on, and queues of those that are gone go.
+
+        Raises GatewayError when these can't be removed.
+        """
+        self._camera_of = camera_of
+        wanted = {spec.id: spec for spec in specs}
+        same = {name for name, worker in self._workers.items() if name in wanted and worker.spec.same(wanted[name])}
+        await self._end([name for name in self._workers if name not in same])
+        self._workers = {
+            name: self._workers[name] if name in same else SinkWorker(spec, self._outbox, self._clock, self._jitter)
+            for name, spec in wanted.items()
+        }
+        self._limits = {name: spec.max_events for name, spec in wanted.items()}
+        self._known = {name: self._known.get(name, {}) for name in wanted}
+        self._pending = deque(entry for entry in self._pending if entry.sink in wanted)
+        new = [name for name in wanted if name not in same]
+        self._tell_states(new)
+        for name in new:
+            self._start(name)
+        await self._outbox.keep_only(list(wanted))
 
     def statuses(self) -> Mapping[str, SinkStatus]:
         """Return what became of each sink's events, by the sink's id."""
@@ -98,9 +125,17 @@ class Sinks:
 
     def deliver(self, event: Event) -> None:
         """Queue an event for every sink that wants it."""
-        camera = self._camera_of(event)
+        self._offer(event, self._workers)
+
+    def _tell_states(self, sinks: Collection[str]) -> None:
+        for event in self._bus.properties() if sinks else ():
+            self._offer(event, sinks)
+
+    def _offer(self, event: Event, sinks: Collection[str]) -> None:
+        camera = self._camera_of(event) if sinks else ""
         identity = ""
-        for name, worker in self._workers.items():
+        for name in sinks:
+            worker = self._workers[name]
             told = self._new_to(name, event) if _selects(worker.spec, event, camera) else None
             if told is not None and worker.wants(told):
                 identity = identity or str(uuid4())
@@ -110,8 +145,26 @@ class Sinks:
         """Keep and send until cancelled or stopped."""
         async with asyncio.TaskGroup() as tasks:
             self._keeper = tasks.create_task(self._keep(), name="outbox")
-            for name, worker in self._workers.items():
-                self._tasks[name] = tasks.create_task(worker.run(), name=f"sink {name}")
+            self._group = tasks
+            for name in self._workers:
+                self._start(name)
+
+    def _start(self, name: str) -> None:
+        if self._group is not None and not self._finishing:
+            self._tasks[name] = self._group.create_task(self._workers[name].run(), name=f"sink {name}")
+
+    async def _end(self, sinks: Collection[str]) -> None:
+        """End some sinks, once what is on its way has arrived, for which there are some seconds."""
+        ending = {self._tasks.pop(name) for name in sinks if name in self._tasks}
+        busy = {name for name in sinks if self._workers[name].busy}
+        for name in sinks:
+            self._workers[name].finish()
+        if busy and ending:
+            await asyncio.wait(ending, timeout=GRACE_SECONDS)
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending, timeout=GRACE_SECONDS)
 
     async def stop(self) -> None:
         """Let what is on its way arrive, for some seconds, then end `run`."""
@@ -148,7 +201,7 @@ class Sinks:
 
     def _queue(self, entry: OutboxEntry) -> None:
         if len(self._pending) >= MAX_PENDING:
-            self._workers[self._pending.popleft().sink].lost(1)
+            self._lost(self._pending.popleft().sink, 1)
         self._pending.append(entry)
         self._arrived.set()
 
@@ -172,10 +225,15 @@ class Sinks:
                 continue
             complaint = ""
             for name, count in dropped.items():
-                self._workers[name].lost(count)
-                self._workers[name].wake()
+                self._lost(name, count)
+                if name in self._workers:
+                    self._workers[name].wake()
             if self._pace:
                 await self._clock.sleep(self._pace)
+
+    def _lost(self, sink: str, count: int) -> None:
+        if sink in self._workers:
+            self._workers[sink].lost(count)
 
 
 def _selects(spec: SinkSpec, event: Event, camera: str) -> bool:

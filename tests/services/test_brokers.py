@@ -310,3 +310,17 @@ async def test_there_is_an_end_to_brokers(site: Site) -> None:
     with pytest.raises(GatewayError, match="there is no event broker 'mqtt://nobody:1'") as unknown:
         site.brokers.delete("mqtt://nobody:1")
     assert unknown.value.kind is ErrorKind.NOT_FOUND
+
+
+async def test_another_way_to_connect_is_used_at_once_and_nothing_is_lost(site: Site) -> None:
+    other = FakeBroker()
+    site.brokers.put(YARD)
+    await settle()
+    site.ring(1)
+    await settle()
+    site.brokers.use({"mqtt": other.connect})
+    site.ring(2)
+    await settle()
+    assert [payload for _, payload, *_ in site.broker.heard] == ["-:1"]
+    assert [payload for _, payload, *_ in other.heard] == ["-:2"]
+    assert site.status is BrokerStatus.CONNECTED

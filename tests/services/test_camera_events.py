@@ -191,3 +191,21 @@ async def test_two_who_see_the_same_motion_give_one_alarm() -> None:
         assert scene.news() == [BEGINS]
         scene.alarms.tell("door", "gateway", on=False)
         assert scene.news() == [ENDS]
+
+
+async def test_whose_word_counts_can_change() -> None:
+    async with listening(motion=False) as scene:
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        scene.events.follow({"door": (True, 5.0), "gate": (True, 5.0)})
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        assert scene.news() == [BEGINS]
+        await settle()
+        await scene.clock.advance(5.0)
+        assert scene.news() == [ENDS]
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        scene.events.follow({"door": (False, 5.0)})
+        assert scene.news() == [BEGINS, ENDS]
+        scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
+        assert scene.news() == []
+        scene.alarms.forget("door")
+        assert scene.news() == [("VideoSource/MotionAlarm", "VideoSource_door", "false")]

@@ -322,3 +322,54 @@ async def test_a_fragment_is_marked_with_the_strongest_motion_in_it() -> None:
                 await recorded.feed(video_unit(number))  # the picture is recorded before it has been looked at
                 await kit.play(number, number + 1)
         assert [each.motion for each in recorded.archive.segments[0].fragments] == [0, 1, 0, 1, 0]
+
+
+async def test_motion_is_switched_off_and_on_again_and_rules_of_clients_stay() -> None:
+    async with watching() as kit:
+        kit.decoders.moving = set(range(30, 40))
+        await kit.play(0, 35)
+        kit.rules.change("door", (GATE,), CellModule())
+        kit.news()
+        spec = MotionSpec("door", "all", 320, Engine, Engine.tampering)
+        kit.rules.follow({"door": RULES})
+        await kit.motion.follow([spec])
+        assert (kit.news(), kit.rules.of("door").rules) == ([], (GATE,)), "nothing has changed"
+
+        kit.rules.follow({})
+        await kit.motion.follow([])
+        assert [(topic, operation) for topic, operation, *_ in kit.news()] == [
+            (ALARM, "Changed"),
+            (DARK, "Deleted"),
+            (REGION, "Deleted"),
+        ]
+        await kit.play(35, 50)
+        assert kit.news() == []
+
+        kit.decoders.moving = {60}
+        kit.rules.follow({"door": RULES})
+        await kit.motion.follow(
+            [
+                replace(spec, mode="keyframes"),
+            ]
+        )
+        await settle()
+        await kit.play(50, 80)
+        assert (REGION, "Initialized", "false") in [each[:3] for each in kit.news()]
+        assert kit.rules.of("door").rules == (GATE,), (
+            "a configuration that says the same as before goes after the client"
+        )
+
+
+async def test_zones_that_are_configured_anew_count_at_once() -> None:
+    async with watching() as kit:
+        await kit.play(0, 5)
+        kit.news()
+        other = replace(GATE, zone=replace(GATE.zone, name="other"))
+        kit.rules.follow({"door": replace(RULES, rules=(other,))})
+        await kit.play(5, 8)
+        told = [each[:3] for each in kit.news()]
+        assert told == [
+            (CELLS, "Deleted", "false"),
+            (REGION, "Deleted", "false"),
+            (REGION, "Initialized", "false"),
+        ]

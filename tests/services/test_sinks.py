@@ -17,7 +17,7 @@ from gateway.domain.event import Event, PropertyOperation, TopicDescription
 from gateway.domain.topics import parse_topic_set
 from gateway.sdk.sink import EventSink, RetryLaterError, SinkEntry
 from gateway.services import sink_worker
-from gateway.services.sink_worker import MOST_FAULTS, SinkState
+from gateway.services.sink_worker import MOST_FAULTS, SinkSpec, SinkState
 from gateway.testing.clock import FakeClock
 from gateway.testing.sinks import sink_context
 
@@ -380,3 +380,41 @@ async def test_what_is_dropped_is_not_sent_after_all(tmp_path: Path) -> None:
         rest.set()
         await receiver.until(lambda: len(receiver.entries) == 4)
     assert receiver.counts == [1, 3, 4, 5]
+
+
+async def test_sinks_come_change_and_go_while_the_others_go_on(tmp_path: Path) -> None:
+    clock, receivers = HurriedClock(), {name: Receiver() for name in ("out", "stays", "new", "other")}
+    stays = SinkSpec("stays", _Sink(receivers["stays"]))
+
+    def camera(event: Event) -> str:
+        return dict(event.source).get("Source", "")
+
+    async with running(tmp_path, clock, _Sink(receivers["out"])) as place:
+        await place.sinks.follow([SinkSpec("out", _Sink(receivers["out"])), stays], camera)
+        worker = place.sinks.statuses()["out"]
+        place.press(1)
+        place.alarm(on=True)
+        await receivers["out"].until(lambda: len(receivers["out"].entries) == 2)
+        await receivers["stays"].until(lambda: len(receivers["stays"].entries) == 2)
+        receivers["out"].answer = away
+        place.press(2)
+        await receivers["out"].until(lambda: len(receivers["out"].attempts) > 3)
+
+        wanted = parse_topic_set(TRIGGER.topic)
+        changed = [SinkSpec("out", _Sink(receivers["other"]), wanted), SinkSpec("new", _Sink(receivers["new"])), stays]
+        await place.sinks.follow(changed, camera)
+        assert place.sinks.statuses()["out"] is not worker
+        place.alarm(on=False)
+        place.press(3)
+        await receivers["other"].until(lambda: len(receivers["other"].entries) == 2)
+        await receivers["new"].until(lambda: len(receivers["new"].entries) == 3)
+        await receivers["stays"].until(lambda: len(receivers["stays"].entries) == 5)
+        await eventually(lambda: place.sinks.statuses()["stays"].sent == 5)
+        assert receivers["other"].counts == [2, 3], "what waited is sent by the sink as it is now"
+        assert receivers["new"].told == [("Initialized", "true"), ("Changed", "false"), ("None", "3")]
+
+        await place.sinks.follow([], camera)
+        place.press(4)
+        assert place.sinks.statuses() == {}
+        assert (await place.database.outbox.waiting("stays", 0, 9)).entries == ()
+    assert len(receivers["stays"].entries) == 5
