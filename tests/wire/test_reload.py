@@ -14,7 +14,7 @@ from gateway.config import Config, from_table
 
 WAIT_SECONDS = 30.0
 MOTION = {"enabled": True, "hold": 1.0}
-SMALL = {"width": 320, "height": 240, "sub_width": 160, "sub_height": 120, "audio": False}
+SMALL = {"width": 320, "height": 240, "sub_width": 160, "sub_height": 160, "audio": False}
 
 
 class Receivers:
