@@ -56,6 +56,7 @@ bench: ## CPU, latency and memory of the relay and of the SOAP services
 
 bench-motion: ## How well motion is told, beside OpenCV's background models
 	@scripts/setup run
+	@scripts/setup films
 	@$(BIN)/pip install -q 'opencv-python-headless>=4.12'
 	$(BIN)/python tests/bench/motion.py
 
