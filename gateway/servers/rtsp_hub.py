@@ -7,6 +7,7 @@ from typing import Final
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
 from gateway.protocols import websocket
 from gateway.protocols.rtp import ntp, rtcp
+from gateway.protocols.rtp.packetize import Part
 from gateway.protocols.rtsp.parser import InterleavedFrame, serialize_frame
 from gateway.protocols.rtsp.transport import PortPair
 from gateway.sdk.clock import Clock
@@ -20,6 +21,9 @@ REPORT_NS: Final = 5_000_000_000
 """Time between the sender reports of a track."""
 EARLY_REPORT_NS: Final = 1_000_000_000
 """The same at key frames, where late viewers resume."""
+
+Count = tuple[int, int, int, bool]
+"""Of a frame: its track, its packets, their bytes without headers, and whether it is a key frame."""
 
 _SSRC: Final = slice(12, 16)
 """Where the first packet of a block has its SSRC, behind the interleaved header."""
@@ -196,6 +200,26 @@ class StreamHub:
             wanted = [unit for unit in units if framing.channels[unit.track] is not None]
             key = any(unit.keyframe and unit.track == self._video for unit in wanted)
             lane.deliver(b"".join([framing.frame(unit, b"") for unit in wanted]), start=key)
+
+    def direct(self) -> Framing | None:
+        """Return how packets must be framed to be sent as plain bytes; None when they must be access units.
+
+        Bytes will do for viewers over TCP whose packets are framed alike, when no reports are sent.
+        """
+        if self.reporting or self._has_udp or len(self._lanes) != 1:
+            return None
+        [framing] = self._lanes
+        return None if framing.websocket else framing
+
+    def deliver_packets(self, parts: Sequence[Part], counts: Sequence[Count]) -> None:
+        """Send the packets of several frames, framed as `direct` says, by one send for each viewer."""
+        start = False
+        for track, packets, octets, keyframe in counts:
+            self._states[track].packets += packets
+            self._states[track].octets += octets
+            start = start or (keyframe and track == self._video)
+        for lane in self._lanes.values():
+            lane.deliver(b"".join(parts), start=start)
 
     def start(self, tracks: Mapping[int, object], after_ns: int = 0, *, udp: bool = False) -> Start:
         """Return what a viewer of some tracks would get first, captured later than `after_ns`.

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.domain.media import AccessUnit
 from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extension
 from gateway.protocols.rtp.packetize import Packetizer
 from gateway.protocols.rtsp import headers, ranges
 from gateway.protocols.rtsp.messages import Request, RtspError
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_burst import Burst
 from gateway.servers.rtsp_pace import Pace
 from gateway.servers.rtsp_readahead import ReadAhead
 from gateway.servers.rtsp_session import Session, Sessions
@@ -30,7 +30,7 @@ ANSWER_SECONDS: Final = 0.5
 """How long a PLAY waits for its first frame, which says where playing really begins."""
 POLL_SECONDS: Final = 0.002
 """How often a client that takes all it can get is looked at."""
-BURST: Final = 128 * 1024
+BURST: Final = 256 * 1024
 """Bytes of frames that are sent in one go as fast as it goes, before anything else gets its turn."""
 UDP_BITS_PER_SECOND: Final = 200_000_000
 """Over UDP nothing tells how fast the client is."""
@@ -41,6 +41,7 @@ _INTRA_FROM: Final = 4.0
 """Faster than this only key frames are sent."""
 _NS: Final = 1_000_000_000
 _NANOSECONDS_OF_MS: Final = 1_000_000
+_CLEAN_POINT, _END, _DISCONTINUITY, _LAST = map(int, (Mark.CLEAN_POINT, Mark.END, Mark.DISCONTINUITY, Mark.LAST))
 _log = logging.getLogger(__name__)
 
 
@@ -277,32 +278,28 @@ class Replay:
         Nothing else runs meanwhile, so that a PAUSE finds every frame either sent or not.
         """
         at_once = not self._asked.paced and session.viewer is None
-        units: list[AccessUnit] = []
-        size = 0
+        burst = Burst(self._packetizers, session.hub.direct() if at_once else None)
+        tracks = session.machine.transports
         while self._first is not None and not self._is_past(self._first):
-            if self._first.track in session.machine.transports:
-                if units:
+            if self._first.track in tracks:
+                if burst:
                     pace.due(self._first, self._clock.monotonic())
-                units += (unit := self._unit(self._first, pace))
-                size += sum(len(each.packets.data) for each in unit)
+                self._add(burst, self._first, pace)
             self._first, self._played_ns = None, pace.played_ns
-            if at_once and size < BURST and self._frames is not None:
+            if at_once and burst.size < BURST and self._frames is not None:
                 self._first = self._noted(self._frames.at_hand())
-        self._burst += size * at_once
-        session.hub.deliver_burst(units)
+        self._burst += burst.size * at_once
+        burst.send(session.hub)
 
-    def _unit(self, frame: Frame, pace: Pace) -> list[AccessUnit]:
-        """Return a frame as it is sent; nothing when it can't be."""
+    def _add(self, burst: Burst, frame: Frame, pace: Pace) -> None:
+        """Add a frame to what is sent; it is left out when it can't be."""
         rtp_time = self._rtp_time(frame.track, frame.utc_ns, pace.frame_ns)
-        now_ns = self._clock.utc_ns()  # what sender reports tell; the frame's own time is in the extension
-        marks = Mark.CLEAN_POINT * frame.keyframe | Mark.DISCONTINUITY * frame.begins
-        marks |= Mark.END * frame.ends | Mark.LAST * frame.last
+        marks = _CLEAN_POINT * frame.keyframe | _DISCONTINUITY * frame.begins | _END * frame.ends | _LAST * frame.last
         mark = extension(frame.utc_ns, marks, self._asked.cseq)
-        try:
-            return [self._packetizers[frame.track].unit(frame.payload, rtp_time, now_ns, frame.keyframe, mark)]
+        try:  # reports tell the time of now; the frame's own is in the extension
+            burst.add(frame, rtp_time, self._clock.utc_ns(), mark)
         except ValueError as error:
             _log.debug("a frame of %s is left out: %s", self.opened.recording, error)
-            return []
 
     async def _room(self, session: Session, size: int) -> None:
         """Let others run now and then; over UDP wait, too, as long as frames take at the greatest rate."""

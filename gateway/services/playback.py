@@ -74,9 +74,9 @@ class Format:
     """Returns those that a track's description holds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
-    """One frame to send. `track` is an index of the opened recording's description."""
+    """One frame to send; immutable once made. `track` is an index of the opened recording's description."""
 
     track: int
     utc_ns: int
@@ -183,32 +183,32 @@ class Player:
                 and not (wanted.references and _is_disposable(encodings[sample.track], sample.payload))
             ]
             groups = chosen(samples, read.description, wanted, first=not sections.gop)
-            sent = [sample for group in groups for sample in sections.spaced(group, wanted)]
-            last = {sample.track: sample for sample in sent}
-            ends_ns = {id(group): max(sample.utc_ns + sample.duration_ns for sample in group) for group in groups}
-            until_ns = {id(sample): ends_ns[id(group)] for group in groups for sample in group}
-            leads = {id(group[0]) for group in groups if read.keyed or group is not groups[0]}
-            for sample in sent:
-                if id(sample) in leads or not sections.gop:
-                    sections.next_gop(backward=wanted.backward)
-                begins = sections.begins(sample.track)
-                if wanted.end_ns is not None and not wanted.backward and sample.utc_ns > wanted.end_ns:
-                    continue
-                ends = sample is last[sample.track]
-                yield Frame(
-                    places[sample.track],
-                    sample.utc_ns,
-                    sample.duration_ns,
-                    sample.keyframe,
-                    self._payload(sample, read.description.tracks[sample.track]),
-                    sections.gop,
-                    until_ns[id(sample)],
-                    begins=begins,
-                    ends=ends and (read.gap or read.over),
-                    last=ends and read.over,
-                    after_gap=gap,
-                )
-                gap = False
+            spaced = [(group, sections.spaced(group, wanted)) for group in groups]
+            last = {sample.track: sample for _, sent in spaced for sample in sent}
+            for group, sent in spaced:
+                until_ns = max(sample.utc_ns + sample.duration_ns for sample in group)
+                leads = group[0] if read.keyed or group is not groups[0] else None
+                for sample in sent:
+                    if sample is leads or not sections.gop:
+                        sections.next_gop(backward=wanted.backward)
+                    begins = sections.begins(sample.track)
+                    if wanted.end_ns is not None and not wanted.backward and sample.utc_ns > wanted.end_ns:
+                        continue
+                    ends = sample is last[sample.track]
+                    yield Frame(
+                        places[sample.track],
+                        sample.utc_ns,
+                        sample.duration_ns,
+                        sample.keyframe,
+                        self._payload(sample, read.description.tracks[sample.track]),
+                        sections.gop,
+                        until_ns,
+                        begins=begins,
+                        ends=ends and (read.gap or read.over),
+                        last=ends and read.over,
+                        after_gap=gap,
+                    )
+                    gap = False
             gap = gap or read.gap
 
     async def _reads(self, opened: Opened, wanted: Wanted) -> AsyncIterator["_Read | None"]:

@@ -42,6 +42,9 @@ class Viewer:
         self.most -= 1
         self.idle = self.idle and self.most != 0
 
+    def direct(self) -> None:
+        """It takes units only."""
+
     def deliver_burst(self, units: list[AccessUnit]) -> None:
         self.bursts.append(len(units))
         for unit in units:

@@ -65,7 +65,7 @@ class JpegFormat(PayloadFormat):
             main = _MAIN.pack(position, kind, _ALWAYS_WITH_TABLES, (picture.width + 7) // 8, (picture.height + 7) // 8)
             header = main + restart + (b"" if position else tables)
             part = picture.scan[position : position + room - len(header)]
-            yield header, part
+            yield header, header, header, part
             position += len(part)
 
     def _take(self, payload: memoryview, fragments: list[memoryview], units: list[memoryview], *, last: bool) -> None:

@@ -24,10 +24,9 @@ class Mpeg4GenericFormat(PayloadFormat):
         header = self._headers([len(unit) for unit in units])
         room -= len(header)
         if sum(map(len, units)) <= room:
-            yield header, joined(units)
+            yield header, header, header, joined(units)
         elif len(units) == 1:
-            for start in range(0, len(units[0]), room):
-                yield header, units[0][start : start + room]
+            yield header, header, header, units[0]
         else:
             raise ValueError(f"{len(units)} access units do not fit a packet with room for {room} bytes")
 

@@ -115,17 +115,12 @@ class NalFormat(PayloadFormat):
         """Yield every NAL unit as it is, or cut into fragments when it is too long."""
         for unit in frame:
             if len(unit) <= room:
-                yield b"", unit
+                yield b"", b"", b"", unit
                 continue
             view = memoryview(unit)
             header, kind = self.fragment_header(view)
-            body = view[self.header_size :]
-            step = room - self.header_size - 1  # at least two, for the unit is longer than the room
-            end = (len(body) - 1) // step * step
-            yield header + bytes((0x80 | kind,)), body[:step]
-            if end > step:
-                yield header + bytes((kind,)), body[step:end]
-            yield header + bytes((0x40 | kind,)), body[end:]
+            first, middle, last = (header + bytes((flags | kind,)) for flags in (0x80, 0, 0x40))
+            yield first, middle, last, view[self.header_size :]  # always several packets: the unit exceeds the room
 
     def marks_end(self) -> bool:
         """The last packet of a picture is marked."""

@@ -10,10 +10,11 @@ from gateway.protocols.rtp import block
 MAX_PARTS: Final = 128
 """A frame is joined from at most this many blocks (8 MB); what a stream sends beyond is no frame."""
 
-Piece = tuple[bytes, bytes | memoryview]
-"""A packet's payload to send: what the format puts in front, and a slice of the frame.
+Piece = tuple[bytes, bytes, bytes, bytes | memoryview]
+"""A slice of the frame, to be cut into full packets when it is too long for one.
 
-A slice that is too long for one packet is cut into full ones, each behind the same bytes.
+In front of it: what the format puts in the first packet of several, in those between, and in the last or only one,
+all of one length.
 """
 
 
@@ -63,7 +64,7 @@ class PayloadFormat:
         for unit in frame:
             if len(unit) > room:
                 raise ValueError(f"a frame of {len(unit)} bytes does not fit a packet with room for {room}")
-            yield b"", unit
+            yield b"", b"", b"", unit
 
     def marks_end(self) -> bool:
         """Tell whether the marker bit stands on the last packet of a frame; for plain audio it means other things."""
@@ -81,7 +82,7 @@ class Joined(PayloadFormat):
         """Cut the frame into packets."""
         for unit in frame:
             if unit:
-                yield b"", memoryview(unit)
+                yield b"", b"", b"", memoryview(unit)
 
     def marks_end(self) -> bool:
         """The last packet is marked."""
