@@ -63,6 +63,7 @@ from gateway.servers.host import SystemNetwork
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
 from gateway.servers.http_callbacks import HttpCallbacks
+from gateway.servers.http_clip import clip_routes
 from gateway.servers.http_export import export_routes
 from gateway.servers.http_post import HttpPoster
 from gateway.servers.multicast import MulticastStreams
@@ -81,7 +82,7 @@ from gateway.services.profiles import Profiles
 from gateway.services.sinks import Sinks
 from gateway.services.snapshots import Snapshots
 from gateway.services.subscriptions import Subscriptions
-from gateway.sinks import camera_finder, sink_specs
+from gateway.sinks import CLIPS, camera_finder, sink_specs
 from gateway.watching import Watching
 
 DEVICE_TYPES = (
@@ -304,6 +305,7 @@ class Gateway:
         routes = [
             console_routes(config.gateway.name, cameras, access, listeners.rtsp_base),
             export_routes(access, archive.movie),
+            clip_routes(database.derived(CLIPS), archive.movie, clock),
             self._callbacks.routes(),
         ]
         snapshots, settings = (
@@ -473,7 +475,8 @@ class Gateway:
         self._stack.push_async_callback(http.stop)
 
     def _sinks(self, registry: Registry, database: Database, bus: EventBus, identity: DeviceIdentity) -> Sinks:
-        specs = sink_specs(self.config, registry, identity.uuid, database.settings, self._clock)
+        key = database.derived(CLIPS)
+        specs = sink_specs(self.config, registry, identity.uuid, database.settings, self._clock, key=key)
         return Sinks(specs, database.outbox, bus, self._clock, camera_finder(self.config))
 
     async def _start_archive(self, archive: ArchiveSwitch, cameras: Cameras, past: EventStore | None) -> None:

@@ -18,7 +18,7 @@ from gateway.registry import Registry
 from gateway.sdk.clock import Clock
 from gateway.services.brokers import Brokers
 from gateway.services.sinks import Sinks
-from gateway.sinks import camera_finder, sink_specs
+from gateway.sinks import CLIPS, camera_finder, sink_specs
 from gateway.watching import Watching
 
 _log = logging.getLogger(__name__)
@@ -68,7 +68,14 @@ class Reloading:
         Raises GatewayError, when what it says can't be.
         """
         plan = self.watching.prepare(config)
-        specs = sink_specs(config, self.registry, self.installation, self.database.settings, self.clock)
+        specs = sink_specs(
+            config,
+            self.registry,
+            self.installation,
+            self.database.settings,
+            self.clock,
+            key=self.database.derived(CLIPS),
+        )
         if self._says_otherwise_of_recording(running, config) and not await self.record(config):
             return False
         before = self.watching.services()

@@ -1,7 +1,7 @@
 """Configured event sinks; one whose plug-in is broken stays in its place, and its events wait."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.config import Config, ConfigError, Sink, did_you_mean, settings_for
@@ -9,12 +9,18 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
 from gateway.domain.topics import TopicSet, parse_topic_set
 from gateway.onvif.camera_tokens import camera_of
+from gateway.protocols.clip_link import ClipLink
 from gateway.registry import PluginState, Registry
 from gateway.sdk.clock import Clock
 from gateway.sdk.sink import EventSink, SinkContext, SinkEntry
 from gateway.services.sink_worker import SinkSpec
 
-_DAY_SECONDS = 86_400.0
+CLIP_BEFORE_SECONDS, CLIP_AFTER_SECONDS = 5, 10
+"""What a link shows of the time around its event."""
+CLIPS = "clip links"
+"""Purpose of the key that signs them."""
+_DAY_SECONDS, _HOUR_SECONDS = 86_400.0, 3600.0
+_NS = 1_000_000_000
 
 
 class Values(Protocol):
@@ -55,19 +61,27 @@ class _Memory:
 
 
 def sink_specs(
-    config: Config, registry: Registry, device_id: str, values: Values, clock: Clock, *, strict: bool = False
+    config: Config,
+    registry: Registry,
+    device_id: str,
+    values: Values,
+    clock: Clock,
+    *,
+    key: bytes = b"",
+    strict: bool = False,
 ) -> list[SinkSpec]:
     """Return the configured sinks in their order.
 
     Raises ConfigError with every unknown kind and every wrong setting. A sink that is missing because its plug-in is
-    broken or disabled keeps its queue; `strict` makes that an error too.
+    broken or disabled keeps its queue; `strict` makes that an error too. `key` signs links to footage.
     """
     problems: list[str] = []
     specs = []
     cameras = {camera.id: camera.name or camera.id for camera in config.cameras}
     for index, sink in enumerate(config.sinks):
         path = f"sink[{index}]"
-        context = SinkContext(sink.id, device_id, config.gateway.name, cameras, clock, _Memory(sink.id, values))
+        memory, clips = _Memory(sink.id, values), _clips(config, sink, key)
+        context = SinkContext(sink.id, device_id, config.gateway.name, cameras, clock, memory, clips)
         try:
             made = _sink(sink, registry, context, config, path)
         except ConfigError as error:
@@ -80,6 +94,36 @@ def sink_specs(
     if problems:
         raise ConfigError(problems)
     return specs
+
+
+@dataclass(frozen=True, slots=True)
+class SignedClips:
+    """Links to footage of the cameras that are recorded, at the gateway's address."""
+
+    base: str
+    key: bytes = field(repr=False)
+    seconds: float
+    """For how long after the event they are good."""
+    cameras: frozenset[str]
+
+    def __call__(self, camera: str, utc_ns: int) -> str:
+        """Return the URL of a camera's footage around a time."""
+        if camera not in self.cameras:
+            return ""
+        until_ns = utc_ns + round(self.seconds * _NS)
+        link = ClipLink(camera, utc_ns - CLIP_BEFORE_SECONDS * _NS, utc_ns + CLIP_AFTER_SECONDS * _NS, until_ns)
+        return self.base + link.sign(self.key)
+
+
+def _clips(config: Config, sink: Sink, key: bytes) -> SignedClips | None:
+    """Return links to the recording that has the name of its camera, which is where clips are looked for."""
+    if not sink.clip_hours or config.http.external is None:
+        return None
+    recorded = {recording.name for recording in config.recordings if recording.mode != "off"}
+    if not config.recordings:
+        recorded = {camera.id for camera in config.cameras}
+    named = frozenset(camera.id for camera in config.cameras if camera.id in recorded and config.storages)
+    return SignedClips(config.http.external.rstrip("/"), key, sink.clip_hours * _HOUR_SECONDS, named)
 
 
 def camera_finder(config: Config) -> Callable[[Event], str]:

@@ -137,6 +137,8 @@ def _check_sinks(config: Config, checker: Checker) -> None:
             if camera not in cameras:
                 hint = did_you_mean(camera, cameras)
                 checker.complain(f"sink[{index}].cameras[{place}]", f"there is no camera {camera!r}{hint}")
+        if sink.clip_hours and config.http.external is None:
+            checker.complain(f"sink[{index}].clip_hours", "http.external must say where the receiver finds the gateway")
 
 
 def _check_zones(config: Config, checker: Checker) -> None:

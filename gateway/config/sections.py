@@ -258,6 +258,7 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True):
     cameras: tuple[CameraId, ...] = ()
     max_events: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 10_000
     max_days: Annotated[float, msgspec.Meta(ge=0.01, le=360)] = 7.0
+    clip_hours: Annotated[float, msgspec.Meta(ge=0, le=8760)] = 0.0
     settings: dict[str, Any] = {}
     """`[sink.settings]` as written; `settings_for` checks it against the sink."""
 

@@ -35,6 +35,8 @@ class Database:
         self._writer = writer
         self._place = place
         self._catalogue: Catalogue | None = None
+        self.derived = box.derived
+        """Makes keys for other purposes of the one that the secrets are sealed with."""
         self.accounts = AccountStore(writer, box)
         self.channels = ChannelStore(writer)
         self.profiles = ProfileStore(writer)

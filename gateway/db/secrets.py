@@ -1,5 +1,7 @@
 """Secrets at rest: AES-256-GCM, with a key that lives outside the database and its backups."""
 
+import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -27,8 +29,13 @@ class SecretBox:
 
     def __init__(self, key: bytes, source: Path) -> None:
         self._cipher = AESGCM(key)
+        self._key = key
         self.source = source
         """The file that the key is from."""
+
+    def derived(self, purpose: str) -> bytes:
+        """Return 32 bytes for a purpose, always the same, from which nothing else can be learnt."""
+        return hmac.digest(self._key, purpose.encode(), hashlib.sha256)
 
     def seal(self, secret: Secret, identity: str) -> bytes:
         """Return a secret encrypted: format, nonce, ciphertext and tag."""

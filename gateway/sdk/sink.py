@@ -34,6 +34,14 @@ class SinkMemory(Protocol):
         ...
 
 
+class ClipLinks(Protocol):
+    """Makes links to footage that need no login and are good for a time."""
+
+    def __call__(self, camera: str, utc_ns: int) -> str:
+        """Return the URL of what a camera saw around a time, empty where nothing is recorded."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SinkContext:
     """What the gateway gives a sink besides its settings."""
@@ -46,10 +54,18 @@ class SinkContext:
     """Names of the configured cameras by their ids, in their order."""
     clock: Clock
     memory: SinkMemory
+    clips: ClipLinks | None = None
+    """None: the operator does not want links."""
+
+    def link(self, entry: SinkEntry) -> str:
+        """Return the URL of the footage of an event, always the same; nothing where there is none to be linked to."""
+        return self.clips(entry.camera, entry.event.utc_ns) if self.clips is not None and entry.camera else ""
 
     def like(self, other: "SinkContext") -> bool:
         """Tell whether another context gives a sink the same."""
-        mine, its = ((each.sink_id, each.device_id, each.device_name, each.cameras) for each in (self, other))
+        mine, its = (
+            (each.sink_id, each.device_id, each.device_name, each.cameras, each.clips) for each in (self, other)
+        )
         return mine == its
 
 

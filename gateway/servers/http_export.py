@@ -49,8 +49,8 @@ def export_routes(access: HttpAccess, movie: Movie) -> web.RouteTableDef:
             start_ns, end_ns = (moment_ns(request.query.get(name, ""), name) for name in ("from", "to"))
             export = await movie(request.match_info["recording"], start_ns, end_ns)
         except GatewayError as error:
-            return web.Response(status=_STATUS.get(error.kind, 500), text=error.message + "\n")
-        return await _send(request, export)
+            return refused(error)
+        return await send(request, export)
 
     return routes
 
@@ -66,7 +66,13 @@ def moment_ns(text: str, name: str = "a time") -> int:
     return seconds * 1_000_000_000 + moment.microsecond * 1000
 
 
-async def _send(request: web.Request, export: Export) -> web.StreamResponse:
+def refused(error: GatewayError) -> web.Response:
+    """Return the answer that says why there is no movie."""
+    return web.Response(status=_STATUS.get(error.kind, 500), text=error.message + "\n")
+
+
+async def send(request: web.Request, export: Export) -> web.StreamResponse:
+    """Answer with a movie, or with the part of it that is asked for."""
     tag = f'"{export.size:x}-{quote(export.name)}"'
     headers = {
         "Accept-Ranges": "bytes",

@@ -157,7 +157,7 @@ class SiaSink(EventSink):
         return number
 
     def _extended(self, entry: SinkEntry) -> tuple[str, ...]:
-        """Return the time of a late event, and the camera's name.
+        """Return the time of a late event, a link to its footage, and the camera's name.
 
         An ADM-CID frame has one of them at most, since receivers are known that read no more.
         """
@@ -165,6 +165,8 @@ class SiaSink(EventSink):
         late_ns = self.context.clock.utc_ns() - entry.event.utc_ns
         if late_ns > LATE_SECONDS * _SECOND:
             found.append("H" + time_text(datetime.fromtimestamp(entry.event.utc_ns // _SECOND, UTC)))
+        if clip := self.context.link(entry):
+            found.append(f"V{clip}")
         name = _plain(self.context.cameras.get(entry.camera, ""))
         if self.settings.text and name:
             found.append(f"I{name}")

@@ -34,7 +34,8 @@ def document(entry: SinkEntry, context: SinkContext) -> dict[str, Any]:
         "source": dict(event.source),
         "data": dict(event.data),
     }
-    return found | _optional(event)
+    clip = context.link(entry)
+    return found | _optional(event) | ({"clip": clip} if clip else {})
 
 
 def _optional(event: Event) -> dict[str, Any]:

@@ -4,19 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from gateway.config import Camera, Config, ConfigError, Recording, Sink, from_table
+from gateway.config.sections import Http, Storage
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
+from gateway.protocols.clip_link import ClipLink, read
 from gateway.registry import PluginState, Registry
 from gateway.sdk.sink import EventSink, SinkContext, SinkEntry
 from gateway.services.sink_worker import SinkSpec
 from gateway.sinks import NoValues, camera_finder, sink_specs
 from gateway.testing.clock import FakeClock
-from gateway.testing.sinks import DictMemory
+from gateway.testing.sinks import DictMemory, motion
 
+KEY = bytes(range(32))
+SECOND = 1_000_000_000
 BROKEN = EntryPoint("mine", "no_such_module_here", "gateway")
 
 
@@ -143,3 +148,37 @@ def test_the_section_is_checked(keys: dict[str, object], problem: str) -> None:
 def test_an_id_is_used_once() -> None:
     with pytest.raises(ConfigError, match=r"sink\[1\].id: 'out' is already the id of sink\[0\]"):
         from_table({"sink": [{"id": "out", "kind": "x"}, {"id": "out", "kind": "y"}]}, Path())
+
+
+def test_links_lead_to_recorded_cameras_for_as_long_as_is_said() -> None:
+    contexts: list[SinkContext] = []
+    cameras = tuple(Camera(id=name, driver="x") for name in ("door", "gate", "yard"))
+    config = Config(
+        http=Http(external="https://nvr.example"),
+        cameras=cameras,
+        storages=(Storage(id="disk"),),
+        recordings=(
+            Recording(camera="door"),
+            Recording(camera="gate", id="night"),
+            Recording(camera="yard", mode="off"),
+        ),
+        sinks=(Sink(id="out", kind="mine", clip_hours=2), Sink(id="plain", kind="mine")),
+    )
+    registry = _registry(mine=_kind(contexts.append))
+    sink_specs(config, registry, "uuid", NoValues(), FakeClock(), key=KEY)
+    linking, plain = contexts
+    entry = motion(camera="door")
+    assert plain.link(entry) == linking.link(motion(camera="gate")) == linking.link(motion(camera="yard")) == ""
+    link = linking.link(entry)
+    assert link.startswith("https://nvr.example/clip/door?")
+    at = entry.event.utc_ns
+    query = dict(parse_qsl(urlsplit(link).query))
+    assert read("door", query, KEY) == ClipLink("door", at - 5 * SECOND, at + 10 * SECOND, at + 7200 * SECOND)
+    assert KEY.hex() not in repr(linking)
+    assert repr(KEY) not in repr(linking)
+
+
+def test_links_need_an_address() -> None:
+    table = {"sink": [{"id": "out", "kind": "webhook", "clip_hours": 2}]}
+    with pytest.raises(ConfigError, match=r"sink\[0\].clip_hours: http.external must say where the receiver finds"):
+        from_table(table, Path())

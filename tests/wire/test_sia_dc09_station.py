@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,17 @@ async def test_a_late_event_is_reported_with_its_own_time(station: Station, toke
     told = [(each.identifier, each.value) for each in event.extended_data]
     assert told[0] == ("H", "14:13:20,09-21-2026")
     assert told[1:] == ([("I", "Front door")] if token == "SIA-DCS" else [])
+
+
+@pytest.mark.parametrize(("token", "others"), [("SIA-DCS", [("I", "Front door")]), ("ADM-CID", [])])
+async def test_a_link_to_the_footage_goes_with_it(station: Station, token: str, others: list[tuple[str, str]]) -> None:
+    link = "https://nvr.example/clip/door?from=1795334395500&to=1795334410500&until=1795420800&signature=A-b_1"
+    context = replace(sink_context(), clips=lambda camera, _: link if camera == "door" else "")
+    reporter = SiaSink(SiaSettings((station.settings,), "1234", format=token), context)  # type: ignore[arg-type]
+    await reporter.send(motion(utc_ns=time.time_ns()))
+    (event,) = await station.arrived(1)
+    assert event.extended_data is not None
+    assert [(each.identifier, each.value) for each in event.extended_data] == [("V", link), *others]
 
 
 async def test_a_clock_that_is_wrong_is_put_right_by_the_receivers(station: Station) -> None:

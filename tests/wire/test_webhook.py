@@ -8,6 +8,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from gateway.domain.event import Event
 from gateway.sdk.sink import EventSink, RetryLaterError, SinkEntry
 from gateway.testing.clock import FakeClock
 from gateway.testing.sinks import SinkContract, motion, sink_context
-from gateway_webhook.message import retry_after
+from gateway_webhook.message import document, retry_after
 from gateway_webhook.sink import WebhookSettings, WebhookSink
 
 SECRET = "whsec_" + base64.b64encode(b"a key of 24 bytes, known").decode()
@@ -320,3 +321,11 @@ async def test_none_is_lost_and_none_comes_twice_over_restarts_of_both_sides(tmp
         await service.arrived(published)
     counts = {document["id"]: int(document["data"]["Count"]) for document in service.documents}
     assert [counts[identity] for identity in service.acknowledged] == list(range(60))
+
+
+def test_a_link_to_the_footage_goes_with_it() -> None:
+    context = replace(sink_context(), clips=lambda camera, utc_ns: f"https://nvr.example/clip/{camera}?from={utc_ns}")
+    entry = motion()
+    assert document(entry, context)["clip"] == f"https://nvr.example/clip/door?from={entry.event.utc_ns}"
+    assert "clip" not in document(replace(entry, camera=""), context)
+    assert "clip" not in document(entry, sink_context())
