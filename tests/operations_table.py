@@ -89,7 +89,20 @@ def render(contract: Contract) -> str:
     parts.append(_FILTERS.rstrip())
     parts += ["", "## What stands for official tests", "", "| Official test | Subject | Here |", "| --- | --- | --- |"]
     parts += [f"| {row['id']} | {row['name']} | `{row['test']}` |" for row in stand_ins()]
+    parts += ["", "## What does not apply", "", "| Official test | Subject | Why |", "| --- | --- | --- |"]
+    parts += [f"| {row['id']} | {row['name']} | {row['reason']} |" for row in not_applicable()]
     return "\n".join(parts) + "\n"
+
+
+def not_applicable() -> list[dict[str, str]]:
+    """Return official tests whose conditions the gateway does not meet, each with the reason."""
+    with (_DATA / "not_applicable.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def official_tests(*services: str) -> set[str]:
+    """Return the ids of official tests whose subject is an operation of some services."""
+    return {test for (service, _), tests in _tests().items() if service in services for test in tests}
 
 
 def stand_ins() -> list[dict[str, str]]:

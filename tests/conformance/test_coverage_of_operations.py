@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from operations_table import PAGE, SERVICES, missing, render, stand_ins
+from operations_table import PAGE, SERVICES, missing, not_applicable, official_tests, render, stand_ins
 
 from gateway.onvif.contract import load_contract
 
@@ -29,3 +29,9 @@ def test_what_stands_for_official_tests_exists() -> None:
     named = [row["test"].partition("::") for row in stand_ins()]
     sources = {file: (root / file).read_text(encoding="utf-8") for file, _, _ in named}
     assert [f"{file}::{name}" for file, _, name in named if f"def {name}(" not in sources[file]] == []
+
+
+def test_every_official_test_of_events_and_analytics_is_stood_for_or_does_not_apply() -> None:
+    ours, others = {row["id"] for row in stand_ins()}, {row["id"] for row in not_applicable()}
+    assert official_tests("events", "analytics") - ours - others == set()
+    assert ours & others == set()

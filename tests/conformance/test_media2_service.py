@@ -262,6 +262,23 @@ async def test_fixed_profiles_stay(call: Caller) -> None:
     assert (profile["Name"], profile["Configurations"]["Metadata"]["UseCount"]) == ("Front", 1)
 
 
+async def test_metadata_configurations_are_those_of_the_profiles(call: Caller) -> None:
+    everything = (await call("GetMetadataConfigurations"))["Configurations"]
+    tokens = {configuration["token"] for configuration in everything}
+    assert "Metadata_yard" in tokens
+    addition = PROFILE.format("yard_main") + REFERENCE.format("Metadata", "Metadata_yard")
+    await call("AddConfiguration", addition)
+    (profile,) = (await call("GetProfiles", TOKEN.format("yard_main") + TYPE.format("Metadata")))["Profiles"]
+    in_profile = profile["Configurations"]["Metadata"]
+    asked = (await call("GetMetadataConfigurations", CONFIGURATION.format("Metadata_yard")))["Configurations"]
+    assert asked == [in_profile]
+    of_profile = (await call("GetMetadataConfigurations", PROFILE.format("yard_main")))["Configurations"]
+    assert in_profile in of_profile
+    assert {configuration["token"] for configuration in of_profile} <= tokens
+    unknown = CONFIGURATION.format("Metadata_nowhere")
+    assert await refusal(call, "GetMetadataConfigurations", unknown) == NO_CONFIG
+
+
 @pytest.mark.parametrize(
     ("protocol", "expected"),
     [
