@@ -7,6 +7,7 @@ import selectors
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 from urllib.parse import unquote
 
 from wsdiscovery import QName  # type: ignore[import-untyped]
@@ -37,6 +38,11 @@ BURST = 256
 RECEIVE_BUFFER = 1024 * 1024
 """Bytes asked of the system for answers that come all at once; it may give less."""
 
+MAX_ADDRESSES = 16
+"""Of one device that are kept."""
+
+_Seen: TypeAlias = dict[str, dict[str, None]]
+"""Addresses by endpoint, in the order in which they were heard."""
 _SCOPE = "onvif://www.onvif.org/"
 _log = logging.getLogger(__name__)
 
@@ -67,7 +73,11 @@ def _search(seconds: float, interfaces: Sequence[Interface]) -> list[FoundCamera
     finally:
         search.stop()
     return sorted(
-        (camera for service in services if (camera := _camera(service)) is not None),
+        (
+            replace(camera, xaddrs=search.addresses(camera))
+            for service in services
+            if (camera := _camera(service)) is not None
+        ),
         key=lambda camera: (camera.xaddrs, camera.endpoint),
     )
 
@@ -98,36 +108,36 @@ class _AnswerSocket(socket.socket):
     """Hands the package only well-formed answers, written anew: its own parser and handlers trust what they get."""
 
     taken = 0
+    seen: _Seen
 
     def recvfrom(self, size: int, flags: int = 0, /) -> tuple[bytes, tuple[str | int, ...]]:
         for _ in range(BURST):
             datagram, peer = super().recvfrom(size, flags)
-            clean = _rewritten(datagram, str(peer[0]))
-            if clean and self.taken < MAX_ANSWERS:
+            if self.taken < MAX_ANSWERS and (clean := _rewritten(datagram, str(peer[0]), self.seen)):
                 self.taken += 1
                 return clean, peer
         raise BlockingIOError("nothing but noise")
 
 
-def _rewritten(datagram: bytes, peer: str) -> bytes:
-    """Return an answer as we would write it, with an address by which it is reached; nothing for all else."""
+def _rewritten(datagram: bytes, peer: str, seen: _Seen) -> bytes:
+    """Return an answer as we would write it, and note the addresses in it; nothing for all else."""
     try:
         message = parse(datagram)
         body = message.body
-        if isinstance(body, ProbeMatches):
-            body = ProbeMatches(tuple(reached_at(target, peer) for target in body.targets))
-        elif isinstance(body, ResolveMatches):
-            body = ResolveMatches(reached_at(body.target, peer))
-        else:
+        if not isinstance(body, ProbeMatches | ResolveMatches):
             return b""
-        return serialize(replace(message, body=body))
+        for target in body.targets if isinstance(body, ProbeMatches) else (body.target,):
+            seen.setdefault(target.endpoint, {}).update(dict.fromkeys(reached_at(target, peer).xaddrs))
+        return serialize(message)
     except ValueError:  # from either direction: a namespace may be well-formed and yet no URI
         return b""
 
 
-def _checked(sock: socket.socket) -> _AnswerSocket:
+def _checked(sock: socket.socket, seen: _Seen) -> _AnswerSocket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    return _AnswerSocket(fileno=sock.detach())
+    checked = _AnswerSocket(fileno=sock.detach())
+    checked.seen = seen
+    return checked
 
 
 class _Eager(NetworkingThread):  # type: ignore[misc]
@@ -146,18 +156,18 @@ class _Eager(NetworkingThread):  # type: ignore[misc]
 
 class _IPv4Thread(_Eager, NetworkingThreadIPv4):  # type: ignore[misc]
     def _createMulticastOutSocket(self, addr: object, ttl: int) -> socket.socket:  # noqa: N802 - the package's name
-        return _checked(super()._createMulticastOutSocket(addr, ttl))
+        return _checked(super()._createMulticastOutSocket(addr, ttl), self._observer.seen)
 
     def _createMulticastInSocket(self) -> socket.socket:  # noqa: N802
-        return _checked(super()._createMulticastInSocket())
+        return _checked(super()._createMulticastInSocket(), self._observer.seen)
 
 
 class _IPv6Thread(_Eager, NetworkingThreadIPv6):  # type: ignore[misc]
     def _createMulticastOutSocket(self, addr: object, ttl: int) -> socket.socket:  # noqa: N802
-        return _checked(super()._createMulticastOutSocket(addr, ttl))
+        return _checked(super()._createMulticastOutSocket(addr, ttl), self._observer.seen)
 
     def _createMulticastInSocket(self) -> socket.socket:  # noqa: N802
-        return _checked(super()._createMulticastInSocket())
+        return _checked(super()._createMulticastInSocket(), self._observer.seen)
 
 
 class _Addresses(AddressMonitorThread):  # type: ignore[misc]
@@ -177,6 +187,12 @@ class _Search(ThreadedWSDiscovery):  # type: ignore[misc]
     def __init__(self, interfaces: Sequence[Interface]) -> None:
         super().__init__()
         self._search_from = interfaces
+        self.seen: _Seen = {}
+
+    def addresses(self, camera: FoundCamera) -> tuple[str, ...]:
+        """Return all that a device announced in both families, IPv4 first; the package keeps the last answer."""
+        found = tuple(self.seen.get(camera.endpoint, ()))[:MAX_ADDRESSES] or camera.xaddrs
+        return tuple(sorted(found, key=lambda url: "[" in url))
 
     def _startThreads(self) -> None:  # noqa: N802
         self._networkingThread_v4 = _IPv4Thread(self)

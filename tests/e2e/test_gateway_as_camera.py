@@ -1,10 +1,11 @@
-"""A gateway takes in another as its camera, on the loopback: added by command while it runs, played by ffprobe."""
+"""A gateway takes in another as its camera: found and added by command while it runs, played, heard and controlled."""
 
 import asyncio
 import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 from e2e.conftest import GATEWAY, PEERS
-from e2e.network import LAN, Network
+from e2e.network import HOUSE, LAN, Network, Place
+from e2e.test_controls import Hand, namespaces, until
+from e2e.test_vms_clients import client
 
 from gateway.domain.access import Secret
 from gateway.domain.device_event import DeviceEvent, DeviceEventKind
@@ -23,7 +26,42 @@ pytestmark = pytest.mark.peer
 PASSWORD = "e2e-Pass.1"
 ENVIRONMENT = {**os.environ, "GATEWAY_ADMIN_PASSWORD": PASSWORD}
 QUIET = "[discovery]\nenabled = false\n[multicast]\nenabled = false\n"
-CAMERA = '[[camera]]\nid = "pattern"\nname = "Simulated"\ndriver = "testpattern"\n[camera.settings]\naudio = false\n'
+NEAR = """
+[http]
+listen = "0.0.0.0:8181"
+[rtsp]
+listen = "0.0.0.0:8555"
+[multicast]
+enabled = false
+[[camera]]
+id = "dome"
+driver = "testpattern"
+[camera.settings]
+width = 640
+height = 360
+sub_width = 320
+sub_height = 180
+frame_rate = 5.0
+audio = false
+"""
+FAR = f"""
+[http]
+listen = "{HOUSE}:8182"
+[rtsp]
+listen = "{HOUSE}:8556"
+[multicast]
+enabled = false
+"""
+LISTEN = """
+import asyncio, json, sys
+from gateway.domain.access import Secret
+from gateway.testing.drivers import driver_context
+from gateway_onvif.driver import OnvifDriver, OnvifSettings
+
+address, password = sys.argv[1:]
+driver = OnvifDriver(OnvifSettings(address, username="admin", password=Secret(password)), driver_context())
+asyncio.run(driver.events(lambda event: print(json.dumps([event.kind, event.on, event.name]), flush=True)))
+"""
 CROSSING = '[motion]\nenabled = true\nengine = "difference"\n[[camera]]\nid = "road"\ndriver = "crossing"\n'
 
 
@@ -36,8 +74,8 @@ def free_port() -> int:
 class Program:
     """A running gateway."""
 
-    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
-        self._process, self.folder = process, folder
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path, place: Place | None = None) -> None:
+        self._process, self.folder, self._place = process, folder, place
 
     def report(self) -> dict[str, Any]:
         """Return what it prints at its next start."""
@@ -47,7 +85,24 @@ class Program:
 
     def camera(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [GATEWAY, "camera", *arguments, "--data", self.folder / "data"]
+        command = command if self._place is None else self._place(*command)
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, input=f"{PASSWORD}\n")
+
+
+@contextmanager
+def placed(place: Place, folder: Path, configuration: str) -> Iterator[Program]:
+    """Run a gateway in a place."""
+    folder.mkdir()
+    (folder / "gateway.toml").write_text(configuration)
+    command = place(GATEWAY, "run", folder / "gateway.toml", "--data", folder / "data", "--json")
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=ENVIRONMENT) as process,
+    ):
+        try:
+            yield Program(process, folder, place)
+        finally:
+            process.terminate()
 
 
 @contextmanager
@@ -72,33 +127,93 @@ def running(folder: Path, configuration: str) -> Iterator[Program]:
             process.terminate()
 
 
-def ffprobe(url: str) -> dict[str, Any]:
+def ffprobe(place: Place, url: str) -> dict[str, Any]:
     address = url.replace("rtsp://", f"rtsp://admin:{PASSWORD}@")
-    command = ["ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_streams", "-of", "json", address]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    command = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-rtsp_transport",
+        "tcp",
+        "-analyzeduration",
+        "1",
+        "-show_streams",
+        "-of",
+        "json",
+    ]
+    done = place.run(*command, address, timeout=60)
     assert done.returncode == 0, done.stderr
     [stream] = json.loads(done.stdout)["streams"]
     found: dict[str, Any] = stream
     return found
 
 
-def test_a_gateway_is_the_camera_of_another(tmp_path: Path) -> None:
-    with running(tmp_path / "near", CAMERA) as near, running(tmp_path / "far", "") as far:
-        address = near.report()["onvif"]
+@pytest.mark.timeout(180)  # eight programs start one after the other
+def test_a_gateway_is_the_camera_of_another_in_another_network(network: Network, tmp_path: Path) -> None:
+    """Found by multicast, added by command, played, listened to and controlled through both."""
+    with placed(network.lan, tmp_path / "near", NEAR), placed(network.house, tmp_path / "far", FAR) as far:
         assert far.report()["cameras"] == []
-        added = far.camera("add", "gate", address, "--user", "admin", "--now")
+        offered = far.camera("add", "gate")
+        assert (offered.returncode, f"http://{LAN}:8181/onvif/device_service" in offered.stdout) == (1, True), offered
+        added = far.camera("add", "gate", f"{LAN}:8181", "--user", "admin", "--set", "events=notify", "--now")
         assert added.returncode == 0, added.stdout + added.stderr
-        assert [line.split() for line in added.stdout.splitlines()[:1]] == [["reachable", "yes"]]
         assert "described      yes  ONVIF VMS Gateway Gateway" in added.stdout
-        assert "first picture  yes  H264 1280x720, 10 frames per second" in added.stdout
+        assert "first picture  yes  H264 640x360, 5 frames per second" in added.stdout
         [camera] = far.report()["cameras"]  # it started anew
-        for profile, size in (("main", (1280, 720)), ("sub", (640, 360))):
-            stream = ffprobe(camera[profile])
-            assert (stream["codec_name"], stream["width"], stream["height"]) == ("h264", *size)
+        stream = ffprobe(network.lan, camera["sub"])
+        assert (stream["codec_name"], stream["width"], stream["height"]) == ("h264", 320, 180)
         shown = far.camera("show", "gate")
         assert "state online" in shown.stdout, shown.stdout + shown.stderr
         assert "login                HTTP Digest" in shown.stdout
+        assert "endpoint             urn:uuid:" in shown.stdout  # by which it would be found again
         assert PASSWORD not in shown.stdout
+        with hand(network.lan) as vms:
+            control(vms, network)
+
+
+def control(vms: Hand, network: Network) -> None:
+    """Move the head, set the picture and switch the relay of the camera behind both gateways."""
+    until(lambda: "http://www.onvif.org/ver20/ptz/wsdl" in namespaces(vms), "PTZ is announced")
+    profile, source = {"ProfileToken": "gate_main"}, {"VideoSourceToken": "VideoSource_gate"}
+    position = {"PanTilt": {"x": 0.5, "y": -0.25}, "Zoom": {"x": 0.5}}
+    vms("ptz", "AbsoluteMove", **profile, Position=position)
+    until(lambda: vms("ptz", "GetStatus", **profile)["Position"]["PanTilt"]["x"] == 0.5, "the head has moved")
+    darker = {"Brightness": vms("imaging", "GetOptions", **source)["Brightness"]["Min"]}
+    vms("imaging", "SetImagingSettings", **source, ImagingSettings=darker, ForcePersistence=False)
+    assert vms("imaging", "GetImagingSettings", **source)["Brightness"] == darker["Brightness"]
+    asked = {"ConfigurationToken": "VideoEncoder_gate_main"}
+    [configuration] = vms("media2", "GetVideoEncoderConfigurations", **asked)
+    assert configuration["Resolution"]["Width"] == 640
+    configuration["Resolution"] = {"Width": 320, "Height": 180}
+    vms("media2", "SetVideoEncoderConfiguration", Configuration=configuration)
+    [configuration] = vms("media2", "GetVideoEncoderConfigurations", **asked)
+    assert configuration["Resolution"]["Width"] == 320
+    [relay] = vms("device", "GetRelayOutputs")
+    [contact] = vms("deviceio", "GetDigitalInputs")
+    with subprocess.Popen(
+        network.house(sys.executable, "-c", LISTEN, f"{HOUSE}:8182", PASSWORD), stdout=subprocess.PIPE, text=True
+    ) as listening:
+        heard: list[Any] = []
+        assert listening.stdout is not None
+        while ["digital-input", False, contact["token"]] not in heard:  # the present state comes first
+            heard.append(json.loads(listening.stdout.readline()))
+        vms("device", "SetRelayOutputState", RelayOutputToken=relay["token"], LogicalState="active")
+        wanted = [["relay", True, relay["token"]], ["digital-input", True, contact["token"]]]
+        while not all(each in heard for each in wanted):
+            heard.append(json.loads(listening.stdout.readline()))
+        listening.terminate()
+
+
+@contextmanager
+def hand(place: Place) -> Iterator[Hand]:
+    """Start onvif-python in a place, at the gateway of the house."""
+    program = (client("onvif_python"), PEERS / "onvif_python_hand.py", HOUSE, 8182, "admin", PASSWORD)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(place(*program), text=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        try:
+            yield Hand(process)
+        finally:
+            process.communicate(timeout=20)
 
 
 async def test_the_motion_that_a_gateway_sees_is_heard_by_another(tmp_path: Path) -> None:
