@@ -78,6 +78,7 @@ class OnvifDriver(CameraDriver):
             settings.transport, settings.connect_timeout, settings.media_timeout, settings.verify_certificate
         )
         self._described: Description | None = None
+        self._serial = ""
         self._known = self.client()
         """One that has found out how to log in."""
         self._describing = asyncio.Lock()
@@ -182,11 +183,14 @@ class OnvifDriver(CameraDriver):
             if self._described is None:
                 self._patience.check(self.context.clock.monotonic())
                 try:
-                    self._described = await self._describe()
+                    described = await self._describe()
                 except GatewayError:
                     if not await self._found_elsewhere():
                         raise
-                    self._described = await self._describe()
+                    described = await self._describe()
+                if described.info.serial != self._serial and self._serial and await self._found_elsewhere():
+                    described = await self._describe()  # another camera has its address now, and perhaps its password
+                self._described, self._serial = described, described.info.serial
             return self._described
 
     async def _describe(self) -> Description:

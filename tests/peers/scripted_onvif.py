@@ -56,6 +56,7 @@ class ScriptedOnvif:
     auth: str = "digest"
     """`none`, `digest`, `sha` (Digest with SHA-256 only), `token`, or `basic`."""
     password: str = field(default=PASSWORD, repr=False)
+    serial: str = "A7"
     services: tuple[str, ...] = ("tds", "trt", "tr2", "tev")
     profiles: list[tuple[str, str, str, int, int]] = field(
         default_factory=lambda: [
@@ -206,7 +207,8 @@ class ScriptedOnvif:
     def _GetDeviceInformation(self, _: object) -> str:
         return (
             "<tds:GetDeviceInformationResponse><tds:Manufacturer>Acme</tds:Manufacturer><tds:Model>Eye 3</tds:Model>"
-            "<tds:FirmwareVersion>1.2</tds:FirmwareVersion><tds:SerialNumber>A7</tds:SerialNumber>"
+            "<tds:FirmwareVersion>1.2</tds:FirmwareVersion>"
+            f"<tds:SerialNumber>{self.serial}</tds:SerialNumber>"
             "<tds:HardwareId>h</tds:HardwareId></tds:GetDeviceInformationResponse>"
         )
 

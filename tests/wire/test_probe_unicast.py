@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from peers.scripted_camera import ScriptedCamera
 from peers.scripted_onvif import NOW, PASSWORD, USER, ScriptedOnvif
 
 from gateway.domain.access import Secret
@@ -17,6 +18,7 @@ from gateway.servers.finder import PAUSE_SECONDS, NetworkFinder
 from gateway.servers.probe import FoundCamera
 from gateway.servers.probe_unicast import endpoint_at, probe_addresses
 from gateway.testing.clock import FakeClock
+from gateway.testing.drivers import RecordingSink
 from gateway_onvif.driver import OnvifDriver, OnvifSettings
 
 TARGET = Target("urn:uuid:1", ONVIF_TYPES, (scope("name", "Front Door"),), ("http://192.168.1.64:8000/onvif/device",))
@@ -125,6 +127,22 @@ async def test_another_device_at_the_old_address_is_left() -> None:
         onvif = driver(stranger.address, Finder(f"http://{camera.address}/onvif/device_service"))
         assert (await onvif.info()).serial == "A7"
         assert (stranger.refused, camera.refused) == (1, 0)
+
+
+async def test_another_camera_with_the_same_password_at_the_old_address_is_left() -> None:
+    async with ScriptedCamera() as media:
+        uri = f"rtsp://h:{media.port}/{{token}}"
+        async with ScriptedOnvif(stream_uri=uri) as first, ScriptedOnvif() as moved:
+            onvif = driver(first.address, Finder(f"http://{moved.address}/onvif/device_service"))
+            playing = asyncio.create_task(onvif.stream("main", RecordingSink()))
+            await media.playing()
+            first.serial = "B8"
+            media.writers[-1].transport.abort()
+            with pytest.raises(GatewayError, match="closed the connection"):
+                async with asyncio.timeout(30):
+                    await playing
+            assert (await onvif.info()).serial == "A7"
+            assert moved.asked.count("GetProfiles") == 1
 
 
 @pytest.mark.parametrize(
