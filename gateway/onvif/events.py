@@ -132,7 +132,7 @@ class EventService:
         except GatewayError as error:
             make = {ErrorKind.NOT_FOUND: self._faults.resource_unknown}
             raise make.get(error.kind, self._faults.unable_to_get_messages)(error.message, self._now()) from None
-        return {**self._times(subscription), "NotificationMessage": [self.messages.text(event) for event in events]}
+        return {**self._times(subscription), "NotificationMessage": self.messages.texts(events)}
 
     async def SetSynchronizationPoint(self, _request: Plain, context: Context) -> Plain:
         """Tell the state of every property again."""

@@ -1,7 +1,7 @@
 """Events as wsnt:NotificationMessage: in pulls, in Notify, in search results, in the metadata of a stream."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,11 @@ class EventMessages:
         self._topics = topics
         self._types: dict[str, Mapping[str, str]] = {}
         self._kept: OrderedDict[int, tuple[Event, Written]] = OrderedDict()
+
+    def texts(self, events: Iterable[Event]) -> Written:
+        """Return events as the texts of wsnt:NotificationMessages, in place of the list of them in a plain value."""
+        kept = self._kept
+        return Written("".join([found[1] if (found := kept.get(id(event))) else self.text(event) for event in events]))
 
     def text(self, event: Event) -> Written:
         """Return an event as the text of a wsnt:NotificationMessage, for a list of them in a plain value."""

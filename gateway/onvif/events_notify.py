@@ -70,7 +70,7 @@ class NotifySender:
 
     async def __call__(self, consumer: Consumer, events: Sequence[Event], /) -> None:
         """Send events as one Notify. Raises GatewayError when it was not taken."""
-        body = self._codec.encode(_NOTIFY, {"NotificationMessage": [self._messages.text(event) for event in events]})
+        body = self._codec.encode(_NOTIFY, {"NotificationMessage": self._messages.texts(events)})
         message = one_way(body, self._namespaces, consumer.url, NOTIFY_ACTION, uuid4(), consumer.parameters)
         await self._post(consumer.url, message, consumer.client)
 

@@ -25,7 +25,10 @@ class EncodeError(ValueError):
 
 
 class Written(str):
-    """An element that is already XML text, with the catalogue's prefixes; it stands where its plain value could."""
+    """An element that is already XML text, with the catalogue's prefixes; it stands where its plain value could.
+
+    Where an element is repeated, it is all of them.
+    """
 
     __slots__ = ()
 
@@ -106,6 +109,8 @@ class Writer:
         one = self.element(child)
 
         def write(value: Any) -> str:  # noqa: ANN401 - plain values
+            if isinstance(value, Written):
+                return value
             if not isinstance(value, list | tuple):
                 raise EncodeError(f"element {child.name} is repeated and needs a list, not {value!r:.80}")
             return "".join([one(item) for item in value])

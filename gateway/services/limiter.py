@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 FAILURES, WINDOW = 20, 60.0
@@ -61,6 +62,7 @@ class FailureLimiter:
         return record is not None and now < record.blocked_until
 
 
+@lru_cache(maxsize=1024)
 def site(address: str) -> str:
     """Return whom an address stands for: itself, or its /64 if it is IPv6, since one host has the whole of it."""
     parsed = parse_address(address)

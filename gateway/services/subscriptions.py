@@ -97,7 +97,7 @@ class Subscription:
 
     def passes(self, event: Event) -> bool:
         """Tell whether an event is wanted."""
-        return self.wants(event) and not (self._changed_only and event.operation in _STATES)
+        return not (self._changed_only and event.operation in _STATES) and self.wants(event)
 
     def take(self, limit: int) -> list[Event]:
         """Return the events that have waited longest, and forget them."""
@@ -139,6 +139,8 @@ class Subscriptions:
         self._clock = clock
         self.limits = limits or Limits()
         self._live: dict[str, Subscription] = {}
+        self._number = {True: 0, False: 0}
+        """Of subscriptions that are pulled, and of others."""
         if history is None:
             history = recent = RecentEvents()
             bus.attach(recent)
@@ -163,6 +165,7 @@ class Subscriptions:
         if pulled and seconds is None:
             subscription.keep = limits.pull_lifetime
         self._live[subscription.id] = subscription
+        self._number[pulled] += 1
         self.synchronize(subscription)
         return subscription
 
@@ -187,7 +190,8 @@ class Subscriptions:
 
     def remove(self, subscription: Subscription) -> None:
         """End a subscription."""
-        self._live.pop(subscription.id, None)
+        if self._live.pop(subscription.id, None) is not None:
+            self._number[subscription.pulled] -= 1
         subscription.end()
 
     def synchronize(self, subscription: Subscription) -> None:
@@ -220,8 +224,7 @@ class Subscriptions:
 
     def pace(self, *, pulled: bool) -> float:
         """Return the seconds between two answers to one client, or two messages to one consumer."""
-        same = sum(subscription.pulled is pulled for subscription in self._live.values())
-        return max(PACE_SECONDS, PACE_EACH * same)
+        return max(PACE_SECONDS, PACE_EACH * self._number[pulled])
 
     async def seek(self, subscription: Subscription, utc_ns: int, *, reverse: bool) -> None:
         """Let the next pulls return past events: from a time on, then the new ones; or from it back to the first.
