@@ -52,7 +52,7 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
     past = [plain(message) for message in pull_point.PullMessages(SHORT, 100).NotificationMessage]
     nothing = filtered.PullMessages(SHORT, 100), filtered.PullMessages(SHORT, 100)
     subscribed = call(
-        client.notification(), "Subscribe", {"Address": {"_value_1": "http://127.0.0.1:9/"}}, None, "PT60S"
+        client.notification(), "Subscribe", {"Address": {"_value_1": "http://192.0.2.9:9/"}}, None, "PT60S"
     )
     subscription = client.subscription(subscribed)
     renewed = call(subscription, "Renew", "PT2M")
