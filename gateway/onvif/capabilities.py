@@ -100,6 +100,7 @@ class CapabilityModel:
             *(f"Profile/{profile}" for profile in self.profiles()),
             "type/video_encoder",
             "type/NetworkVideoTransmitter",
+            *(["type/ptz"] if PTZ in self._services else []),
             f"name/{quote(name, safe='')}",
             f"hardware/{quote(hardware, safe='')}",
             f"mac/{mac}",

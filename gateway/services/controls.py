@@ -21,6 +21,8 @@ ASK_SECONDS = 8.0
 FIRST_DELAY, LONGEST_DELAY = 2.0, 120.0
 """Seconds until a camera that did not tell is asked again; they double."""
 
+_HOPELESS = (ErrorKind.UNSUPPORTED, ErrorKind.UNAUTHENTICATED)
+"""A camera that refuses the login must not lock the account."""
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
@@ -109,6 +111,7 @@ class _Camera:
         self._memory = memory
         self._clock = clock
         self._learnt = learnt
+        self._complaint = ""
         self.abilities = self._remembered()
 
     async def run(self) -> None:
@@ -116,14 +119,21 @@ class _Camera:
             await self.wanted.wait()
             self.wanted.clear()
             delay = FIRST_DELAY
-            while True:
-                try:
-                    await self.learn()
-                    break
-                except GatewayError as error:
-                    _log.warning("camera %s: its controls are not known: %s", self.id, error.message)
+            while not await self._told():
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _told(self) -> bool:
+        """Ask; tell whether there is no use in asking again before the camera has gone and come."""
+        complaint, hopeless = "", True
+        try:
+            await self.learn()
+        except GatewayError as error:
+            complaint, hopeless = error.message, error.kind in _HOPELESS
+        if complaint and complaint != self._complaint:
+            _log.warning("camera %s: its controls are not known: %s", self.id, complaint)
+        self._complaint = complaint
+        return hopeless
 
     async def learn(self) -> None:
         self.live, abilities = await _within(self.id, LEARN_SECONDS, self._read())

@@ -37,6 +37,7 @@ async def test_services_come_and_go_with_the_cameras(tmp_path: Path) -> None:
         await controlling.controls.learn("yard")
         assert names(kit) == ["device", "deviceIO", "ptz", "imaging"]
         assert told == ["scopes"]
+        assert "onvif://www.onvif.org/type/ptz" in kit.model.fixed_scopes("n", "h", "m")
         operations = {operation.request for operation in kit.endpoint.operations()}
         assert "{http://www.onvif.org/ver20/ptz/wsdl}GetNodes" in operations
         check_capabilities(kit, CONTEXT)

@@ -279,9 +279,13 @@ def test_an_encoder_is_set_and_the_stream_is_so(site: Site) -> None:
     assert (made["Resolution"]["Width"], made["Resolution"]["Height"]) == (320, 180)
     assert made["RateControl"]["FrameRateLimit"] == 8.0
     until(lambda: site.picture().shape == (180, 320), "the picture is smaller")
-    configuration["Resolution"] = {"Width": 640, "Height": 360}
+    configuration |= {"Encoding": "H265", "Profile": "Main", "Resolution": {"Width": 640, "Height": 360}}
     hand("media2", "SetVideoEncoderConfiguration", Configuration=configuration)
-    until(lambda: site.picture().shape == (360, 640), "the picture is as large as before")
+    assert encoder(hand)["Encoding"] == "H265"
+    until(lambda: site.picture().shape == (360, 640), "the picture is in another codec")
+    configuration |= {"Encoding": "H264", "Profile": "Baseline"}
+    hand("media2", "SetVideoEncoderConfiguration", Configuration=configuration)
+    until(lambda: site.picture().shape == (360, 640), "the picture is as before")
 
 
 def test_what_clients_write_without_being_asked_ends_as_the_policy_says(site: Site) -> None:

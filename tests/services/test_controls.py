@@ -22,12 +22,13 @@ class Camera(Driver):
 
     fails = 0
     asked = 0
+    kind = ErrorKind.UNAVAILABLE
 
     async def controls(self) -> CameraControls:
         self.asked += 1
         if self.fails:
             self.fails -= 1
-            raise GatewayError(ErrorKind.UNAVAILABLE, "the camera does not answer")
+            raise GatewayError(self.kind, "the camera does not answer")
         return await super().controls()
 
 
@@ -71,6 +72,21 @@ async def test_a_camera_is_asked_when_it_comes_up_and_again_when_it_did_not_tell
         assert (camera.asked, told) == (3, ["yard"])
     with pytest.raises(GatewayError, match="nothing can be controlled of camera 'old'"):
         controls.live("old")
+
+
+async def test_a_camera_that_refuses_the_login_is_not_asked_again_until_it_comes_back() -> None:
+    clock = FakeClock()
+    camera = Camera(Settings(), driver_context(clock))
+    controls = Controls({"yard": camera}, MemorySettings(), clock)
+    camera.fails, camera.kind = 1, ErrorKind.UNAUTHENTICATED
+    async with running(controls):
+        controls.camera_changed(online("yard"))
+        await settle()
+        await clock.advance(1000)
+        assert camera.asked == 1
+        controls.camera_changed(online("yard"))
+        await settle()
+        assert (camera.asked, controls.abilities("yard").ptz is None) == (2, False)
 
 
 async def test_what_was_learnt_survives_a_restart() -> None:
