@@ -45,10 +45,11 @@ quick: # what needs no foreign program
 peers: # what foreign programs do with the installed program; they mostly wait
 	@GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest -m peer --numprocesses 2 --dist loadfile
 
-wheel: ## Build the wheel, install it with the example driver, and run that driver's tests
+wheel: ## Build the wheel, install it with the example plug-ins, and run their tests
 	@scripts/setup wheel
 	$(INSTALLED)/gateway plugins
 	$(INSTALLED)/pytest -q --rootdir examples/driver -c examples/driver/pyproject.toml examples/driver/tests
+	$(INSTALLED)/pytest -q --rootdir examples/soap -c examples/soap/pyproject.toml examples/soap/tests
 
 bench: ## CPU, latency and memory of the relay and of the SOAP services
 	@scripts/setup test

@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import Self
 
 import msgspec
@@ -21,8 +18,6 @@ from gateway.camera_commands import camera_commands
 from gateway.config import Config, data_directory
 from gateway.controlling import Controlling
 from gateway.db import Database, EventStore, load_identity, open_database
-from gateway.domain.access import Account
-from gateway.domain.camera import PROFILE_NAMES
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE, DeviceIdentity
 from gateway.domain.errors import GatewayError
 from gateway.domain.reach import Reach
@@ -35,8 +30,7 @@ from gateway.onvif.capabilities import CapabilityModel
 from gateway.onvif.codec import Codec
 from gateway.onvif.context import Service
 from gateway.onvif.contract import Contract, load_contract
-from gateway.onvif.device import DeviceActions, DeviceService, DeviceSettings
-from gateway.onvif.device_network import ServicePorts
+from gateway.onvif.device import DeviceActions, DeviceService
 from gateway.onvif.deviceio import DeviceIOService
 from gateway.onvif.endpoint import Endpoint
 from gateway.onvif.events import EventService
@@ -47,9 +41,17 @@ from gateway.onvif.media2 import Media2Service
 from gateway.onvif.media_faults import ANONYMOUS_FAULTS
 from gateway.onvif.media_model import video_source_token
 from gateway.onvif.media_profiles import MediaProfiles, Streaming
-from gateway.protocols.http_auth import Algorithm, DigestServer
+from gateway.parts import (
+    Report,
+    device_settings,
+    finder,
+    gatekeeper,
+    multicast_streams,
+    report_of,
+    rtsp_options,
+    token_verifier,
+)
 from gateway.protocols.rtp import parameter_sets
-from gateway.protocols.soap.wsse import TokenVerifier
 from gateway.registry import Registry
 from gateway.reloading import Reloading, cameras_watched_anew, taken_over
 from gateway.sdk.clock import SystemClock
@@ -58,7 +60,6 @@ from gateway.servers.access import Gatekeeper
 from gateway.servers.console import console_routes
 from gateway.servers.control import ControlServer
 from gateway.servers.discovery import DiscoveryServer, system_interfaces
-from gateway.servers.finder import NetworkFinder
 from gateway.servers.host import SystemNetwork
 from gateway.servers.http import HttpServer, HttpSettings
 from gateway.servers.http_access import HttpAccess
@@ -66,15 +67,13 @@ from gateway.servers.http_callbacks import HttpCallbacks
 from gateway.servers.http_clip import clip_routes
 from gateway.servers.http_export import export_routes
 from gateway.servers.http_post import HttpPoster
+from gateway.servers.http_wsdl import wsdl_routes
 from gateway.servers.multicast import MulticastStreams
-from gateway.servers.probe import probe
 from gateway.servers.rtsp import RtspServer
-from gateway.servers.rtsp_ports import RtspOptions
 from gateway.services.accounts import Accounts
-from gateway.services.cameras import Cameras, live_path
+from gateway.services.cameras import Cameras
 from gateway.services.event_sources import tell_media_changes, tell_signal_loss, tell_start
 from gateway.services.eventbus import EventBus
-from gateway.services.limiter import FailureLimiter
 from gateway.services.metadata import MetadataStreams
 from gateway.services.motion import Motion
 from gateway.services.motion_rules import MotionRules
@@ -83,6 +82,7 @@ from gateway.services.sinks import Sinks
 from gateway.services.snapshots import Snapshots
 from gateway.services.subscriptions import Subscriptions
 from gateway.sinks import CLIPS, camera_finder, sink_specs
+from gateway.vendors import Control, mount_services
 from gateway.watching import Watching
 
 DEVICE_TYPES = (
@@ -92,32 +92,9 @@ DEVICE_TYPES = (
 WEBSOCKET_URI = "ws:/rtsp"
 RESTART_SECONDS = 1.0
 """Between the answer to SystemReboot and the restart, so that the answer gets out."""
-SEARCH_SECONDS = 3.0
-"""For the answers of cameras that are looked for again."""
 _DAY_NS = 86_400 * 1_000_000_000
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CameraReport:
-    """A camera and the URIs of its streams by profile name."""
-
-    id: str
-    name: str
-    streams: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a person or a program needs to know once the gateway is up."""
-
-    onvif: str
-    rtsp: str
-    console: str
-    cameras: tuple[CameraReport, ...]
-    administrator: Account | None
-    """The first administrator, if this start made it with a random password."""
 
 
 def run(read: Callable[[], Config], ready: Callable[[Report], None], environment: Mapping[str, str]) -> None:
@@ -217,17 +194,17 @@ class Gateway:
         config, clock = self.config, self._clock
         accounts = Accounts(database.accounts)
         administrator = await accounts.ensure_first_administrator(self._environment)
-        gatekeeper = self._gatekeeper(accounts)
+        keeper = self._keeper(accounts)
 
         registry = Registry(config.plugins.disabled)
-        specs = camera_specs(config, registry, clock, callbacks=self._callbacks, finder=self._finder(config))
+        specs = camera_specs(config, registry, clock, callbacks=self._callbacks, finder=finder(config, clock))
         cameras = Cameras(specs, database.channels, clock)
         bus = EventBus(clock)
         past = self._past_events(database, bus)
         codec = Codec(contract := load_contract())
         metadata = LiveMetadata(cameras, bus, codec, clock)
-        multicast = self._multicast(streams := metadata.streams, cameras)
-        rtsp = self._rtsp(streams, gatekeeper, multicast)
+        multicast = multicast_streams(config, streams := metadata.streams, cameras)
+        rtsp = self._rtsp(streams, keeper, multicast)
         listeners = self._listen(rtsp)
 
         streaming = Streaming(multicast, streams.synchronize, listeners.port("rtsps"), WEBSOCKET_URI)
@@ -243,7 +220,7 @@ class Gateway:
         model = CapabilityModel(contract, codec)
         device = DeviceService(
             identity,
-            self._device_settings(listeners),
+            device_settings(config, listeners),
             model,
             SystemNetwork(),
             accounts,
@@ -265,12 +242,12 @@ class Gateway:
         services: tuple[Service, ...] = (device, *media, events, *watching.services())
         for service in services:
             model.register(service)
-        authenticator = Authenticator(gatekeeper, self._token_verifier(), clock)
+        authenticator = Authenticator(keeper, token_verifier(config), clock)
         endpoint = Endpoint(services, contract, codec, authenticator, clock, anonymous_faults=ANONYMOUS_FAULTS)
 
         controlling.show(profiles, model, endpoint, self._scopes_changed)
 
-        access = HttpAccess(gatekeeper)
+        access = HttpAccess(keeper)
         around = Surroundings(
             registry,
             database,
@@ -303,6 +280,15 @@ class Gateway:
         )
         metadata.follow(profiles, events, motion, archive.recordings)
         routes = [
+            wsdl_routes(
+                mount_services(
+                    registry,
+                    Control(cameras, database, archive.storages, archive.tokens, clock),
+                    model,
+                    endpoint,
+                ),
+                config.http.external or "",
+            ),
             console_routes(config.gateway.name, cameras, access, listeners.rtsp_base),
             export_routes(access, archive.movie),
             clip_routes(database.derived(CLIPS), archive.movie, clock),
@@ -319,7 +305,7 @@ class Gateway:
         self._spawn("rtsp", rtsp.run())
         listeners.start()
         await self._start_discovery(identity, device, listeners)
-        return _report(cameras, listeners, administrator)
+        return report_of(cameras, listeners, administrator)
 
     def _open_database(self) -> Database:
         """Open the database, and take the cameras in it into the configuration in force."""
@@ -329,28 +315,9 @@ class Gateway:
         self.config = with_added(config, database.added_cameras.load())
         return database
 
-    def _finder(self, config: Config) -> NetworkFinder | None:
-        settings = config.discovery
-        return (
-            NetworkFinder(lambda: probe(SEARCH_SECONDS, settings.interfaces), self._clock) if settings.enabled else None
-        )
-
-    def _gatekeeper(self, accounts: Accounts) -> Gatekeeper:
+    def _keeper(self, accounts: Accounts) -> Gatekeeper:
         self._spawn("accounts", accounts.follow(self._clock))
-        digest = DigestServer(PACKAGE, secrets.token_bytes(32))
-        digest.algorithms = tuple(Algorithm(name) for name in self.config.access.digest_algorithms)
-        return Gatekeeper(accounts, digest, FailureLimiter(), self._clock, self.config.access.anonymous_viewers)
-
-    def _token_verifier(self) -> TokenVerifier | None:
-        access = self.config.access
-        return TokenVerifier(allow_text=access.plain_password_tokens) if access.username_tokens else None
-
-    def _multicast(self, streams: MetadataStreams, cameras: Cameras) -> MulticastStreams | None:
-        settings = self.config.multicast
-        if not settings.enabled:
-            return None
-        paths = [live_path(channel.id, name) for channel in cameras.channels() for name in PROFILE_NAMES]
-        return MulticastStreams(settings.groups(paths), streams.description, settings.ttl, settings.interface)
+        return gatekeeper(self.config, accounts, self._clock)
 
     def _snapshots(self, cameras: Cameras, decoders: DecoderPool) -> Snapshots:
         snapshots = Snapshots(cameras, decoders)
@@ -358,18 +325,10 @@ class Gateway:
         return snapshots
 
     def _rtsp(self, streams: MetadataStreams, gatekeeper: Gatekeeper, multicast: MulticastStreams | None) -> RtspServer:
-        rtsp = RtspServer(streams, gatekeeper, self._clock, options=self._rtsp_options(), multicast=multicast)
+        rtsp = RtspServer(streams, gatekeeper, self._clock, options=rtsp_options(self.config), multicast=multicast)
         rtsp.start()
         self._stack.callback(rtsp.close)
         return rtsp
-
-    def _rtsp_options(self) -> RtspOptions:
-        settings = self.config.rtsp
-        return RtspOptions(
-            session_timeout=settings.session_timeout,
-            max_connections=settings.max_connections,
-            max_connections_per_address=settings.max_connections_per_address,
-        )
 
     def _listen(self, rtsp: RtspServer) -> Listeners:
         config = self.config
@@ -388,12 +347,6 @@ class Gateway:
         if self._http is None:
             raise RuntimeError("a web connection was accepted before the web server was started")
         return self._http.protocol()
-
-    def _device_settings(self, listeners: Listeners) -> DeviceSettings:
-        config = self.config.gateway
-        ports = ServicePorts(listeners.http.port, listeners.rtsp.port, listeners.port("https"))
-        access = self.config.access
-        return DeviceSettings(config.name, config.location, ports, access.username_tokens, access.digest_algorithms)
 
     def _device_actions(self, profiles: MediaProfiles, rules: MotionRules, database: Database) -> DeviceActions:
         async def restart() -> None:
@@ -517,27 +470,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _report(cameras: Cameras, listeners: Listeners, administrator: Account | None) -> Report:
-    host = _own_host(listeners.http.address)
-    rtsp = listeners.rtsp_base(_own_host(listeners.rtsp.address))
-    reports = tuple(
-        CameraReport(channel.id, channel.name, {profile.name: rtsp + profile.path for profile in channel.profiles})
-        for channel in cameras.channels()
-    )
-    web = listeners.http_base(host)
-    return Report(web + DeviceService.path, rtsp, f"{web}/", reports, administrator)
-
-
 async def _cancel(task: asyncio.Task[None]) -> None:
     """Cancel a task that works with what is closed next."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _own_host(bound: str) -> str:
-    """Return the host to print for a bound address: this machine's first address where it is the wildcard."""
-    if ip_address(bound).is_unspecified:
-        interfaces = [interface for interface in SystemNetwork().interfaces() if not interface.loopback]
-        addresses = [address for interface in interfaces for address, _ in interface.ipv4]
-        bound = addresses[0] if addresses else "127.0.0.1"
-    return f"[{bound}]" if ":" in bound else bound

@@ -369,6 +369,14 @@ class ArchiveSwitch:
         """Return what is recorded; None while no storage is configured."""
         return None if self.current is None else self.current.recordings
 
+    async def storages(self) -> list[dict[str, Any]]:
+        """Return every storage as a person or a program reads it."""
+        return [] if self.current is None else await self.current.store.listed()
+
+    def tokens(self) -> list[str]:
+        """Return the tokens of all recordings."""
+        return [] if self.current is None else [each.token for each in self.current.recordings.all()]
+
     def begin_ns(self) -> int | None:
         """Return the time of the oldest footage, None when there is none."""
         if self.current is None:
@@ -381,7 +389,7 @@ class ArchiveSwitch:
         """Return what the control socket offers."""
 
         async def storages(_: dict[str, Any]) -> list[dict[str, Any]]:
-            return [] if self.current is None else await self.current.store.listed()
+            return await self.storages()
 
         async def recordings(_: dict[str, Any]) -> list[dict[str, Any]]:
             return [] if self.current is None else await self.current.store.recorded()

@@ -31,7 +31,7 @@ from gateway.sinks import NoValues, sink_specs
 from gateway.storages import with_demo_storage
 
 if TYPE_CHECKING:
-    from gateway.app import Report
+    from gateway.parts import Report
 
 _EPILOG = """\
 examples:

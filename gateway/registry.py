@@ -15,6 +15,7 @@ from gateway.sdk.broker import BrokerConnection
 from gateway.sdk.driver import CameraDriver
 from gateway.sdk.motion import MotionEngine
 from gateway.sdk.sink import EventSink
+from gateway.sdk.soap import SoapService
 from gateway.sdk.storage import StorageBackend
 
 GROUP = "gateway"
@@ -63,6 +64,7 @@ _KINDS = (
     _Kind("motion engine", "motion_engines", MotionEngine),
     _Kind("event sink", "sinks", EventSink),
     _Kind("broker", "brokers", BrokerConnection, settings=False),
+    _Kind("SOAP service", "soap_services", SoapService, settings=False),
 )
 
 
@@ -79,6 +81,7 @@ class Registry:
         self.motion_engines: dict[str, type[MotionEngine]] = {}
         self.sinks: dict[str, type[EventSink]] = {}
         self.brokers: dict[str, type[BrokerConnection]] = {}
+        self.soap_services: dict[str, type[SoapService]] = {}
         self._plugins = pluggy.PluginManager(hooks.PROJECT)
         self._plugins.add_hookspecs(hooks)
         self._owners: dict[tuple[str, str], str] = {}

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from lxml import etree
 
 from gateway.onvif.codec import Codec
-from gateway.onvif.context import Context, Service
+from gateway.onvif.context import Context, Mounted, Service
 from gateway.onvif.contract import Contract
 from gateway.onvif.faults import Receiver, SoapFault
 
@@ -37,6 +37,7 @@ class CapabilityModel:
         self._contract = contract
         self._codec = codec
         self._services: dict[str, Service] = {}
+        self._mounted: list[Mounted] = []
 
     def register(self, service: Service) -> None:
         """Announce a service from now. Raises KeyError when the contract does not know its namespace."""
@@ -47,6 +48,10 @@ class CapabilityModel:
         """Announce a service no more."""
         self._services.pop(service.namespace, None)
 
+    def mount(self, service: Mounted) -> None:
+        """Announce a service that is not ONVIF's from now."""
+        self._mounted.append(service)
+
     @property
     def services(self) -> tuple[Service, ...]:
         """The registered services, in order."""
@@ -54,7 +59,12 @@ class CapabilityModel:
 
     def get_services(self, context: Context, *, include_capability: bool) -> list[dict[str, Any]]:
         """Return the Service elements of GetServices."""
-        return [dict(self._describe(service, context, include_capability)) for service in self._services.values()]
+        own = [dict(self._describe(service, context, include_capability)) for service in self._services.values()]
+        others = [
+            {"Namespace": each.namespace, "XAddr": context.base + each.path, "Version": _version(each.version)}
+            for each in self._mounted
+        ]
+        return own + others
 
     def get_capabilities(self, context: Context, categories: Sequence[str]) -> dict[str, Any]:
         """Return the Capabilities element of GetCapabilities (Core §8.1.2.3). Raises SoapFault NoSuchService."""

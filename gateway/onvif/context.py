@@ -1,10 +1,12 @@
 """What an operation knows of its caller, and what a service is."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from gateway.domain.access import Account
+from lxml import etree
+
+from gateway.domain.access import AccessClass, Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +47,23 @@ class Service(Protocol):
     def capabilities(self) -> Mapping[str, Any]:
         """Return the content of GetServiceCapabilities' Capabilities element."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class MountedOperation:
+    """One operation of a service that is not ONVIF's."""
+
+    name: str
+    access: AccessClass
+    call: Callable[[etree._Element, Context], Awaitable[str]]
+    """Takes the request element, returns the text of the response element. Raises SoapFault and GatewayError."""
+
+
+class Mounted(Protocol):
+    """A service that is not ONVIF's, with a contract of its own."""
+
+    namespace: str
+    path: str
+    version: tuple[int, int]
+    operations: Mapping[str, MountedOperation]
+    """By the tag of the request element."""

@@ -9,13 +9,13 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from gateway.domain.access import Account
 from gateway.domain.errors import GatewayError
 from gateway.onvif.authentication import Authenticator, Credentials, Unauthorized
 from gateway.onvif.codec import Codec, DecodeError
-from gateway.onvif.context import Context, Service
+from gateway.onvif.context import Context, Mounted, MountedOperation, Service
 from gateway.onvif.contract import Contract, Operation
 from gateway.onvif.faults import BAD_REQUEST, INTERNAL, Code, Receiver, Sender, SoapFault, fault_of, not_supported
 from gateway.protocols.soap import envelope as soap
@@ -25,6 +25,9 @@ from gateway.sdk.clock import Clock
 Handler: TypeAlias = Callable[[dict[str, Any], Context], Awaitable[Mapping[str, Any]]]
 AnonymousFault: TypeAlias = Callable[[dict[str, Any]], SoapFault | None]
 """Takes a request without credentials; returns the fault to answer instead of a challenge, or None."""
+
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
 
 TIME_LIMIT = 130.0
 """Seconds that an operation may take: longer than any pull of messages."""
@@ -107,6 +110,7 @@ class Endpoint:
         self._anonymous_faults = dict(anonymous_faults or {})
         self._time_limit = time_limit
         self._bound: dict[str, _Bound] = {}
+        self._mounted: dict[str, MountedOperation] = {}
         for service in services:
             self.add(service)
 
@@ -133,6 +137,13 @@ class Endpoint:
         """Serve a service's operations no more."""
         for operation in self._contract.operations(service.namespace):
             self._bound.pop(operation.request, None)
+
+    def mount(self, service: Mounted) -> None:
+        """Serve a service that is not ONVIF's from now. Raises ValueError for operations that there are already."""
+        taken = sorted(tag for tag in service.operations if tag in self._bound or tag in self._mounted)
+        if taken:
+            raise ValueError(f"there are already operations of the names {', '.join(taken)}")
+        self._mounted |= service.operations
 
     def operations(self) -> tuple[Operation, ...]:
         """Return every implemented operation."""
@@ -176,16 +187,27 @@ class Endpoint:
         exchange.version, exchange.addressing = message.version, message.addressing
         tag = str(message.body.tag)
         exchange.operation = tag.rpartition("}")[2]
+        credentials = Credentials(request.address, request.uri, request.authorization, find_token(message.security))
+        if (mounted := self._mounted.get(tag)) is not None:
+            return await self._answer_mounted(exchange, mounted, message, credentials)
         bound = self._bound.get(tag)
         if bound is None:
             raise not_supported(tag)
-        credentials = Credentials(request.address, request.uri, request.authorization, find_token(message.security))
         account = self._admit(credentials, bound, message)
         exchange.username = account.name or "-"
         if bound.handler is None:
             raise not_supported(exchange.operation)
         answer = await self._call(bound.handler, self._decode(message), self._context(exchange, account))
         return self._reply(exchange, bound.operation, answer)
+
+    async def _answer_mounted(
+        self, exchange: _Exchange, mounted: MountedOperation, message: soap.Envelope, credentials: Credentials
+    ) -> SoapResponse:
+        account = self._authenticator.account(credentials, mounted.access)
+        exchange.username = account.name or "-"
+        body = await self._call(mounted.call, message.body, self._context(exchange, account))
+        data = soap.reply(exchange.version, body, {}, exchange.addressing, f"{message.body.tag[1:]}Response")
+        return SoapResponse(200, exchange.version.content_type, data)
 
     def _admit(self, credentials: Credentials, bound: _Bound, message: soap.Envelope) -> Account:
         try:
@@ -204,7 +226,9 @@ class Endpoint:
         except DecodeError as error:
             raise SoapFault(Sender, "InvalidArgs" if error.missing else "InvalidArgVal", "", str(error)) from None
 
-    async def _call(self, handler: Handler, request: dict[str, Any], context: Context) -> Mapping[str, Any]:
+    async def _call(
+        self, handler: Callable[[_Request, Context], Awaitable[_Answer]], request: _Request, context: Context
+    ) -> _Answer:
         """Run an operation; this is its supervisor."""
         try:
             async with asyncio.timeout(self._time_limit):

@@ -9,6 +9,7 @@ from gateway.sdk.broker import BrokerConnection
 from gateway.sdk.driver import CameraDriver
 from gateway.sdk.motion import MotionEngine
 from gateway.sdk.sink import EventSink
+from gateway.sdk.soap import SoapService
 from gateway.sdk.storage import StorageBackend
 
 PROJECT = "gateway"
@@ -39,3 +40,8 @@ def gateway_register_sinks() -> dict[str, type[EventSink]]:  # type: ignore[empt
 @hookspec
 def gateway_register_brokers() -> dict[str, type[BrokerConnection]]:  # type: ignore[empty-body]
     """Return connections to event brokers by the scheme of the addresses that they connect to."""
+
+
+@hookspec
+def gateway_register_soap_services() -> dict[str, type[SoapService]]:  # type: ignore[empty-body]
+    """Return SOAP services by the last part of their addresses, `/onvif/vendor/NAME`."""

@@ -122,19 +122,13 @@ class HttpServer:
         return web.Response(status=answer.status, body=answer.body, headers=headers)
 
     def _soap_request(self, request: web.Request, body: bytes) -> SoapRequest:
-        local = _sockname(request)
-        base, host = self._settings.external, ""
-        if base:
-            match = _HOST.match(base.partition("://")[2])
-            host = match[1] if match else local[0]
-        else:
-            base, host = _reached(request, local)
+        base, host = reached(request, self._settings.external)
         return SoapRequest(
             body=body,
             address=_plain(request.remote or ""),
             base=base,
             host=host,
-            local_address=local[0],
+            local_address=_sockname(request)[0],
             rtsp=self._settings.rtsp_base(host),
             uri=request.raw_path,
             authorization=request.headers.get("Authorization"),
@@ -154,8 +148,15 @@ class HttpServer:
         return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
-def _reached(request: web.Request, local: tuple[str, int]) -> tuple[str, str]:
-    """Return the base address and host that the client used; what it did not say comes from the socket."""
+def reached(request: web.Request, external: str = "") -> tuple[str, str]:
+    """Return `SCHEME://HOST:PORT` and HOST as the client used them, or as they are configured for all.
+
+    What the client did not say, or not rightly, comes from the socket.
+    """
+    local = _sockname(request)
+    if external:
+        match = _HOST.match(external.partition("://")[2])
+        return external, match[1] if match else local[0]
     match = _HOST.fullmatch(request.headers.get("Host", ""))
     if match is None:
         host = f"[{local[0]}]" if ":" in local[0] else local[0]

@@ -1,5 +1,6 @@
 """The fuzz targets: each feeds bytes to one parser as its server does, and checks what must hold for any input."""
 
+import asyncio
 import atexit
 import contextlib
 import dataclasses
@@ -47,6 +48,8 @@ from gateway.protocols.soap import envelope, wsse
 from gateway.sdk.driver import CameraDriver, MediaSink
 from gateway.services.eventbus import EventBus
 from gateway.testing.clock import FakeClock
+from gateway.testing.soap import SoapBench
+from gateway_extension.service import GatewayService
 from gateway_sia_dc09 import frame as alarm
 
 PASSWORD = Secret("secret")
@@ -206,6 +209,18 @@ def soap(data: bytes) -> None:
         wsse.TokenVerifier(allow_text=True).verify(token, PASSWORD, 1_700_000_000.0)
     with contextlib.suppress(KeyError):  # no operation of the contract: answered before anything is decoded
         _codec().decode(request.body)
+
+
+@cache
+def _vendor() -> SoapBench:
+    return SoapBench(GatewayService())
+
+
+def vendor_soap(data: bytes) -> None:
+    """A request to a plug-in's SOAP service: by the schema of its types, and into their values."""
+    request = envelope.parse(data).body
+    with contextlib.suppress(KeyError):  # no operation of the service
+        asyncio.run(_vendor().call(etree.tostring(request, with_tail=False).decode()))
 
 
 @cache
@@ -542,6 +557,7 @@ TARGETS = {
         ),
         Target("session_description", session_description, (GatewayError,), _SDP),
         Target("soap", soap, (envelope.EnvelopeError, DecodeError), _XML),
+        Target("vendor_soap", vendor_soap, (envelope.EnvelopeError, SoapFault), _XML),
         Target("event_broker", event_broker, (envelope.EnvelopeError, DecodeError, SoapFault, GatewayError), _BROKER),
         Target("recording_filter", recording_filter, (ValueError,), _FILTER),
         Target("event_content_filter", event_content_filter, (ValueError,), _FILTER),
