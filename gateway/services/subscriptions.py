@@ -24,9 +24,9 @@ Wants: TypeAlias = Callable[[Event], bool]
 BUFFER_BEGIN = "tns1:EventBuffer/Begin"
 """Topic of the message that marks the beginning of what is kept (ONVIF Core §11.2.3)."""
 
-PACE_SECONDS, PACE_EACH = 0.05, 0.005
+PACE_SECONDS, PACE_EACH = 0.05, 0.01
 """Between two answers to one client, at least, and for each client that there is, unless there is a full answer: a
-flood of events is told in batches, and takes no more than 200 answers a second. A single event is told at once."""
+flood of events is told in batches, and takes no more than 100 answers a second. A single event is told at once."""
 
 PAGE = 1000
 """Past events that are read at once."""
