@@ -88,7 +88,11 @@ class Inspectable(Protocol):
 
 @runtime_checkable
 class DeviceEvents(Protocol):
-    """Optional ability of a driver: to tell what the camera notices."""
+    """Optional ability of a driver: to tell what the camera notices.
+
+    A driver that can tell of some kinds only names them in `event_kinds`, a frozenset of `DeviceEventKind`; only the
+    topics of these are announced.
+    """
 
     async def events(self, tell: Callable[[DeviceEvent], None]) -> None:
         """Tell events until cancelled: at first the present states, where the camera gives them, then every change.

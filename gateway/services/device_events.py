@@ -48,6 +48,7 @@ RELAY: Final = TopicDescription(
     (("LogicalState", "tt:RelayLogicalState"),),
     is_property=True,
 )
+_TOPICS: Final = {**PICTURE_TOPICS, DeviceEventKind.DIGITAL_INPUT: DIGITAL_INPUT, DeviceEventKind.RELAY: RELAY}
 
 
 def input_token(camera: str, name: str) -> str:
@@ -71,6 +72,11 @@ class EventCamera:
     hold: float = 60.0
     """Seconds after which motion ends that it never ends, unless it says again that it goes on; 0: never."""
 
+    @property
+    def tells(self) -> frozenset[DeviceEventKind]:
+        """Return what it may tell of: all, unless its driver says otherwise."""
+        return getattr(self.driver, "event_kinds", frozenset(DeviceEventKind))
+
 
 class CameraEvents:
     """Listens to all cameras that tell events. `run` does it until cancelled."""
@@ -88,17 +94,20 @@ class CameraEvents:
             camera.id: _Listener(camera, bus, alarms, source_token(camera.id), clock) for camera in cameras
         }
         self._bus = bus
-        if cameras:
-            bus.declare(*PICTURE_TOPICS.values(), DIGITAL_INPUT, RELAY)
-        if any(camera.motion for camera in cameras):
-            bus.declare(MOTION_ALARM)
+        told = frozenset().union(*(camera.tells for camera in cameras))
+        bus.declare(*(topic for kind, topic in _TOPICS.items() if kind in told))
+        self._declare_motion()
 
     def follow(self, motion: Mapping[str, tuple[bool, float]]) -> None:
         """Take whether each camera's word on motion counts from now on, and its seconds as in `EventCamera.hold`."""
         for camera, (counts, hold) in motion.items():
             if camera in self._listeners:
                 self._listeners[camera].believe(counts=counts, hold=hold)
-        if any(listener.camera.motion for listener in self._listeners.values()):
+        self._declare_motion()
+
+    def _declare_motion(self) -> None:
+        cameras = (listener.camera for listener in self._listeners.values())
+        if any(camera.motion and DeviceEventKind.MOTION in camera.tells for camera in cameras):
             self._bus.declare(MOTION_ALARM)
 
     def strongest(self, camera: str, start_ns: int, end_ns: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.domain.camera import PROFILE_NAMES, CameraInfo
-from gateway.domain.device_event import DeviceEvent
+from gateway.domain.device_event import DeviceEvent, DeviceEventKind
 from gateway.domain.encoder import VideoEncoderSettings
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import AudioParameters, MediaKind, StreamDescription, TrackDescription, VideoParameters
@@ -78,6 +78,7 @@ class TestPatternDriver(CameraDriver):
 
     Settings = TestPatternSettings
     settings: TestPatternSettings
+    event_kinds = frozenset({DeviceEventKind.DIGITAL_INPUT, DeviceEventKind.RELAY})
 
     def __init__(self, settings: TestPatternSettings, context: DriverContext) -> None:
         super().__init__(settings, context)

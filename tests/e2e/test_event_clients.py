@@ -36,11 +36,6 @@ TOPICS = [
     "RecordingConfig/TrackConfiguration",
     "RecordingHistory/Recording/State",
     "RecordingHistory/Track/State",
-    *(
-        f"VideoSource/{topic}/ImagingService"
-        for topic in ("GlobalSceneChange", "ImageTooBlurry", "ImageTooBright", "ImageTooDark")
-    ),
-    "VideoSource/MotionAlarm",
     "VideoSource/SignalLoss",
 ]
 

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+import pytest
+
 from gateway.domain.device_event import DeviceEvent, DeviceEventKind
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
@@ -181,6 +183,26 @@ async def test_motion_of_the_camera_does_not_count_where_the_gateway_looks() -> 
         scene.camera.tell(DeviceEvent(MOTION, on=True, name="a"))
         assert scene.news() == []
         assert "tns1:VideoSource/MotionAlarm" not in {each.topic for each in scene.bus.topics()}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "topics"),
+    [
+        (
+            {DeviceEventKind.RELAY, DeviceEventKind.DARK},
+            {"Device/Trigger/Relay", "VideoSource/ImageTooDark/ImagingService"},
+        ),
+        ({DeviceEventKind.MOTION}, {"VideoSource/MotionAlarm"}),
+    ],
+)
+async def test_topics_are_those_that_a_camera_can_tell(kinds: set[DeviceEventKind], topics: set[str]) -> None:
+    clock, camera = FakeClock(), Camera()
+    camera.event_kinds = frozenset(kinds)
+    bus = EventBus(clock)
+    events = CameraEvents([EventCamera("door", camera, motion=True)], bus, MotionAlarms(bus, token), token, clock)
+    assert {each.topic.removeprefix("tns1:") for each in bus.topics()} == topics
+    events.follow({"door": (True, HOLD)})
+    assert {each.topic.removeprefix("tns1:") for each in bus.topics()} == topics
 
 
 async def test_two_who_see_the_same_motion_give_one_alarm() -> None:
