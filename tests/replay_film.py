@@ -119,7 +119,7 @@ class Film:
 
     async def frames(self, start: float = 0.0, end: float | None = None, **more: object) -> list[Frame]:
         wanted = Wanted(at(start), None if end is None else at(end), **more)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return [frame async for frame in self.player.frames(await self.opened(), wanted)]
 
     async def sent(self, start: float = 0.0, end: float | None = None, **more: object) -> str:

@@ -196,7 +196,7 @@ def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop run until something is so."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the server has no events for tests
             await asyncio.sleep(0.001)
 
@@ -251,7 +251,7 @@ class Client:
 
     async def event(self) -> Event:
         """Return the next message or frame."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (event := self.parser.next_event()) is None:
                 data = await self.receive()
                 if not data:
@@ -312,7 +312,7 @@ class Client:
 
     async def closed(self) -> None:
         """Wait until the server has closed the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await self.receive():
                 pass
 

@@ -14,6 +14,7 @@ from gateway.domain.media import MediaKind, StreamDescription, TrackDescription
 from gateway.domain.recording import Extent, Fragment, Segment, Span
 from gateway.services.archive import JOINT_NS, LATEST_NS
 from gateway.services.playback_choice import Sample, Sections, Wanted, chosen, is_keyed
+from gateway.services.playback_references import referred
 
 GROWTH_SECONDS = 1.0
 """How often a recording that grows is looked at, should nothing tell of its growth."""
@@ -175,13 +176,8 @@ class Player:
             if before is not None and not wanted.backward and _apart(before, read.piece, backward=False):
                 sections.clear()
             before = read.piece
-            encodings = [track.encoding for track in read.description.tracks]
-            samples = [
-                sample
-                for sample in read.samples
-                if sample.track in places
-                and not (wanted.references and _is_disposable(encodings[sample.track], sample.payload))
-            ]
+            samples = [sample for sample in read.samples if sample.track in places]
+            samples = referred(samples, read.description, wanted)
             groups = chosen(samples, read.description, wanted, first=not sections.gop)
             spaced = [(group, sections.spaced(group, wanted)) for group in groups]
             last = {sample.track: sample for _, sent in spaced for sample in sent}
@@ -386,17 +382,6 @@ def _places(found: StreamDescription, opened: StreamDescription) -> dict[int, in
         elif track.kind is MediaKind.VIDEO:
             return None
     return places
-
-
-def _is_disposable(encoding: str, payload: Sequence[memoryview]) -> bool:
-    """Tell whether no other frame refers to this one (ISO/IEC 14496-10 §7.4.1, 23008-2 §7.4.2.2)."""
-    if encoding == "H264":
-        slices = [unit[0] for unit in payload if 1 <= unit[0] & 0x1F <= 5]  # noqa: PLR2004 - coded slices
-        return bool(slices) and not any(first & 0x60 for first in slices)
-    if encoding == "H265":
-        kinds = [unit[0] >> 1 & 0x3F for unit in payload if unit[0] >> 1 & 0x3F < 32]  # noqa: PLR2004 - coded slices
-        return bool(kinds) and all(kind < 16 and kind % 2 == 0 for kind in kinds)  # noqa: PLR2004 - sub-layer non-reference
-    return False
 
 
 _PARAMETER_SETS: dict[str, Callable[[memoryview], bool]] = {

@@ -239,7 +239,7 @@ class Viewer:
         return shown(got)
 
     async def ended(self) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self._task
         return await self.seen()
 

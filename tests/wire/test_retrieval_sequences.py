@@ -313,7 +313,7 @@ async def vios_plays(film: Film, recording: str) -> None:
         while (frame := read(await datagram(rtp), 0)).cseq != int(answer.cseq):
             pass
         assert str(frame) == "v311:CD"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             last = b""
             while not any(isinstance(each, rtcp.Bye) for each in rtcp.parse(last)):
                 last = await asyncio.get_running_loop().sock_recv(control, 2048)

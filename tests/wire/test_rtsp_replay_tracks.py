@@ -73,7 +73,7 @@ class Player:
         found = {}
         for track, (media, control) in self.sockets.items():
             loop = asyncio.get_running_loop()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not any(isinstance(each, rtcp.Bye) for each in rtcp.parse(await loop.sock_recv(control, 2048))):
                     pass
             found[track] = [frame async for frame in _waiting(media, track)]

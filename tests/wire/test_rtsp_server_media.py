@@ -216,7 +216,7 @@ class Datagrams:
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
 
     async def receive(self, sock: socket.socket) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await asyncio.get_running_loop().sock_recv(sock, 65_536)
 
     async def packets_until(self, rtp_time: int) -> list[RtpPacket]:
