@@ -301,7 +301,8 @@ class Gateway:
         await self._start_http(HttpServer(endpoint, access, snapshots.at, settings, routes))
         await self._start_archive(archive, cameras, past)
 
-        self._spawn("cameras", cameras.run())
+        # they remember their streams in the database when they end
+        self._stack.push_async_callback(_cancel, self._spawn("cameras", cameras.run()))
         self._spawn("rtsp", rtsp.run())
         listeners.start()
         await self._start_discovery(identity, device, listeners)
