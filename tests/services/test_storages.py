@@ -195,7 +195,7 @@ async def test_what_can_t_be_read_or_deleted_says_why(bench: Bench, caplog: pyte
 
 
 async def test_a_medium_that_hangs_keeps_one_thread(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.4)
     hanging = bench.backends["fast"]
     hanging.answers.clear()
     before = hanging.looks
