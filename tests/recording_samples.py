@@ -29,7 +29,7 @@ from gateway.domain.recording import (
 )
 from gateway.onvif.context import Context
 from gateway.onvif.recording_sources import RecordingSources
-from gateway.services.archive import Archive, _joined
+from gateway.services.archive import JOINT_NS, Archive, _joined
 from gateway.services.metadata import base_path
 from gateway.services.metadata_stream import with_metadata
 from gateway.services.receivers import Receiver, Receivers, ReceiverState, ReceiverTransport
@@ -90,10 +90,23 @@ class MemoryCatalogue:
         return (found[::-1] if descending else found)[:limit]
 
     async def runs(self, recording: str, span: Span) -> list[Span]:
-        ends: dict[int, int] = {}
+        return (await self.runs_of_tracks([recording], span))[recording][""]
+
+    async def runs_of_tracks(self, recordings: Sequence[str], span: Span) -> dict[str, dict[str, list[Span]]]:
+        return {each: self._runs(each, span) for each in recordings}
+
+    def _runs(self, recording: str, span: Span) -> dict[str, list[Span]]:
+        chains: dict[tuple[str, int], list[Span]] = {("", 0): []}
         for each in self._of(recording, Span(0, 1 << 62)):
-            ends[each.run_ns] = each.end_ns
-        return [Span(start, end) for start, end in ends.items() if start < span.end_ns and end > span.start_ns]
+            for track in ("", *each.tracks):
+                runs = chains.setdefault((track, each.run_ns), [])
+                joined = runs and each.start_ns <= runs[-1].end_ns + JOINT_NS
+                runs.append(Span(runs.pop().start_ns, each.end_ns) if joined else each.span)
+        found: dict[str, list[Span]] = {}
+        for (track, _), runs in chains.items():
+            overlapping = (run for run in runs if run.start_ns < span.end_ns and run.end_ns > span.start_ns)
+            found[track] = sorted([*found.get(track, ()), *overlapping], key=lambda run: run.start_ns)
+        return found
 
     async def extents(self) -> dict[str, Extent]:
         found: dict[str, Extent] = {}

@@ -118,6 +118,12 @@ class Catalogue:
             lambda connection: {each: self._queries.runs(connection, each, span) for each in recordings}
         )
 
+    async def runs_of_tracks(self, recordings: Sequence[str], span: Span) -> dict[str, dict[str, list[Span]]]:
+        """Return, by recording and track, the stretches that have the track; of the track "" the recording's own."""
+        return await self._read(
+            lambda connection: {each: self._queries.runs_of_tracks(connection, each, span) for each in recordings}
+        )
+
     async def days(self, recording: str, first_day: date, last_day: date) -> dict[date, bytes]:
         """Return the minutes that have data, in UTC, of every day that has any: 180 bytes, the first minute bit 0."""
         return await self._read(lambda connection: self._queries.days(connection, recording, first_day, last_day))

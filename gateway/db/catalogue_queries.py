@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, ScalarSelect, Select, bindparam, func, select
 
-from gateway.db.catalogue_names import Names, usual_name
+from gateway.db.catalogue_names import ANY, Names, usual_name
 from gateway.db.catalogue_schema import DAYS, RECORDINGS, RUNS, SEGMENTS, TRACKS, USAGE
 from gateway.db.catalogue_times import DAY_NS
 from gateway.db.packing import unpack
@@ -49,15 +49,17 @@ _OLDEST = (
 _OLDEST_OF_STORAGE = _OLDEST.where(SEGMENTS.c.storage == _STORAGE)
 
 _LONGEST_RUN = select(RECORDINGS.c.longest_run_ns).where(RECORDINGS.c.id == _RECORDING).scalar_subquery()
+_IN_SPAN = RUNS.c.start_ns >= _START - _LONGEST_RUN, RUNS.c.start_ns < _END, RUNS.c.end_ns > _START
 _RUNS = (
     select(RUNS.c.start_ns, RUNS.c.end_ns)
-    .where(
-        RUNS.c.recording == _RECORDING,
-        RUNS.c.start_ns >= _START - _LONGEST_RUN,
-        RUNS.c.start_ns < _END,
-        RUNS.c.end_ns > _START,
-    )
+    .where(RUNS.c.recording == _RECORDING, RUNS.c.track == ANY, *_IN_SPAN)
     .order_by(RUNS.c.start_ns, RUNS.c.end_ns)
+)
+_RUNS_OF_TRACKS = (
+    select(TRACKS.c.token, RUNS.c.start_ns, RUNS.c.end_ns)
+    .join_from(TRACKS, RUNS, (RUNS.c.recording == TRACKS.c.recording) & (RUNS.c.track == TRACKS.c.mask))
+    .where(TRACKS.c.recording == _RECORDING, *_IN_SPAN)
+    .order_by(TRACKS.c.mask, RUNS.c.start_ns, RUNS.c.end_ns)
 )
 _DAYS = (
     select(DAYS.c.day, DAYS.c.minutes)
@@ -135,6 +137,15 @@ class Queries:
         number = self._names.recording(connection, recording)
         rows = connection.execute(_RUNS, {"recording": number, "start_ns": span.start_ns, "end_ns": span.end_ns})
         return list(starmap(Span, rows))
+
+    def runs_of_tracks(self, connection: Connection, recording: str, span: Span) -> dict[str, list[Span]]:
+        """Return the same of each track too; the recording's own are those of ""."""
+        number = self._names.recording(connection, recording)
+        values = {"recording": number, "start_ns": span.start_ns, "end_ns": span.end_ns}
+        found: dict[str, list[Span]] = {"": []}
+        for track, start_ns, end_ns in connection.execute(_RUNS_OF_TRACKS, values):
+            found.setdefault(track, []).append(Span(start_ns, end_ns))
+        return found
 
     def days(self, connection: Connection, recording: str, first: date, last: date) -> dict[date, bytes]:
         """Return the minutes of days; those without any are left out."""

@@ -81,6 +81,7 @@ RUNS = Table(
     "runs",
     METADATA,
     Column("recording", Integer, primary_key=True),
+    Column("track", BigInteger, primary_key=True),  # its bit; 1: the recording itself
     Column("start_ns", BigInteger, primary_key=True),
     Column("run_ns", BigInteger, primary_key=True),
     Column("end_ns", BigInteger, nullable=False),

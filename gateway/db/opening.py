@@ -37,7 +37,7 @@ class History:
 
 MAIN = History("0003", "versions", "alembic_version", schema.METADATA)
 CATALOGUE = History(
-    "0001",
+    "0002",
     "catalogue_versions",
     "catalogue_version",
     catalogue_schema.METADATA,

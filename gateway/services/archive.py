@@ -35,6 +35,10 @@ class Catalogue(Protocol):
         """Return the gap-free stretches that overlap a span, in order, whole (not cut to the span)."""
         ...
 
+    async def runs_of_tracks(self, recordings: Sequence[str], span: Span) -> dict[str, dict[str, list[Span]]]:
+        """Return, by recording and track, the stretches that have the track; of the track "" the recording's own."""
+        ...
+
     async def extents(self) -> dict[str, Extent]:
         """Return what every recording with closed segments holds."""
         ...
@@ -113,8 +117,8 @@ class Archive:
     ) -> list[Segment]:
         """Return segments that overlap a span, in order of their starts, the one being written included."""
         found = await self._catalogue.segments(recording, span, descending=descending, limit=limit)
-        segment = self._open.get(recording)
-        if segment is None or not segment.fragments or not _overlap(segment.span, span):
+        segment = self._open_in(recording, span)
+        if segment is None:
             return found
         found = [each for each in found if each.start_ns != segment.start_ns]
         found = sorted([*found, segment], key=lambda each: each.start_ns, reverse=descending)
@@ -123,13 +127,17 @@ class Archive:
     async def runs(self, recording: str, span: Span) -> list[Span]:
         """Return the gap-free stretches that overlap a span, in order, whole."""
         found = await self._catalogue.runs(recording, span)
-        segment = self._open.get(recording)
-        if segment is None or not segment.fragments or not _overlap(segment.span, span):
-            return found
-        own = [run for run in found if segment.run_ns <= run.start_ns and segment.start_ns - JOINT_NS <= run.end_ns]
-        start_ns = min((run.start_ns for run in own), default=segment.start_ns)
-        others = [run for run in found if run not in own]
-        return sorted([*others, Span(start_ns, max(segment.end_ns, start_ns))], key=lambda run: run.start_ns)
+        segment = self._open_in(recording, span)
+        return found if segment is None else _grown(found, segment)
+
+    async def runs_of_tracks(self, recordings: Sequence[str], span: Span) -> dict[str, dict[str, list[Span]]]:
+        """Return, by recording and track, the stretches that have the track; of the track "" the recording's own."""
+        found = await self._catalogue.runs_of_tracks(recordings, span)
+        for recording, runs in found.items():
+            if (segment := self._open_in(recording, span)) is not None:
+                for track in ("", *segment.tracks):
+                    runs[track] = _grown(runs.get(track, []), segment)
+        return found
 
     async def read(self, segment: Segment, offset: int, size: int) -> bytes:
         """Return bytes of a segment's file. Raises GatewayError NOT_FOUND or UNAVAILABLE."""
@@ -143,6 +151,13 @@ class Archive:
         if event := self._growth.pop(recording, None):
             event.set()
 
+    def _open_in(self, recording: str, span: Span) -> Segment | None:
+        """Return the segment being written, if it has anything in a span."""
+        segment = self._open.get(recording)
+        if segment is None or not segment.fragments or not _overlap(segment.span, span):
+            return None
+        return segment
+
     def _forget_open(self, segment: Segment) -> None:
         known = self._open.get(segment.recording)
         if known is not None and known.start_ns == segment.start_ns:
@@ -151,6 +166,14 @@ class Archive:
 
 def _overlap(one: Span, other: Span) -> bool:
     return one.start_ns < other.end_ns and other.start_ns < one.end_ns
+
+
+def _grown(runs: Sequence[Span], segment: Segment) -> list[Span]:
+    """Return stretches with one more segment, joined to what is there of its run."""
+    own = [run for run in runs if segment.run_ns <= run.start_ns and segment.start_ns - JOINT_NS <= run.end_ns]
+    start_ns = min((run.start_ns for run in own), default=segment.start_ns)
+    others = [run for run in runs if run not in own]
+    return sorted([*others, Span(start_ns, max(segment.end_ns, start_ns))], key=lambda run: run.start_ns)
 
 
 def _joined(extent: Extent | None, segment: Segment) -> Extent:

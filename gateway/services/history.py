@@ -100,21 +100,14 @@ class Looked:
 
     async def events(self, window: Span) -> list[FoundEvent]:
         """Return what began and ended in a window, in order."""
-        found = [
-            event
-            for each in self.recordings
-            for line in await self._lines(each, window)
-            for event in line.events(window)
-        ]
-        return sorted(found, key=_time)
+        return sorted((event for line in await self._lines(window) for event in line.events(window)), key=_time)
 
     async def states(self, time_ns: int) -> list[FoundEvent]:
         """Return the states at a time; a track without any data has none."""
-        at = Span(time_ns, time_ns + 1)
-        return [line.state(time_ns) for each in self.recordings for line in await self._lines(each, at)]
+        return [line.state(time_ns) for line in await self._lines(Span(time_ns, time_ns + 1))]
 
-    async def _lines(self, recording: Recording, window: Span) -> list[Timeline]:
-        return await timelines(self.archive, recording, window, tracks=self.tracks)
+    async def _lines(self, window: Span) -> list[Timeline]:
+        return await timelines(self.archive, self.recordings, window, tracks=self.tracks)
 
 
 async def _merged(
@@ -146,61 +139,36 @@ def _time(found: FoundEvent) -> int:
     return found.event.utc_ns
 
 
-async def timelines(archive: Archive, recording: Recording, window: Span, *, tracks: bool = True) -> list[Timeline]:
-    """Return the timelines of a recording and of its tracks with data, true within a window.
-
-    Which tracks a stretch has is looked up at the window's ends and, where these differ, halfway between: a track that
-    is missing for a part of the window only, and not at its ends, is taken to be there.
-    """
-    token, extent, segment = recording.token, archive.extent(recording.token), archive.writing(recording.token)
-    growing = segment.end_ns if segment is not None and segment.fragments else LATEST_NS
-    around = Span(
-        min(window.start_ns - _AROUND_NS, growing - 1), min(window.end_ns, LATEST_NS - _AROUND_NS) + _AROUND_NS
-    )
-    runs = await archive.runs(token, around)
-    found = [Timeline(token, "", _shown(runs, growing))]
-    held = {each.token for each in extent.tracks} if extent is not None else set()
-    shown_tracks = [track.token for track in recording.tracks if track.token in held] if tracks else []
-    alone = len(shown_tracks) < 2 or not runs  # noqa: PLR2004
-    pieces = [(around, frozenset(shown_tracks))] if alone else await _pieces(archive, token, around)
-    for track in shown_tracks:
-        spans = [span for run in runs for span in _with_track(run, pieces, track)]
-        found.append(Timeline(token, track, _shown(spans, growing)))
-    return found
-
-
-async def _pieces(archive: Archive, recording: str, span: Span) -> list[tuple[Span, frozenset[str]]]:
-    """Return the tracks that segments of a span have, in pieces of time."""
-    firsts = await archive.segments(recording, span, limit=1)
-    lasts = await archive.segments(recording, span, limit=1, descending=True)
-    if not firsts or not lasts:
+async def timelines(
+    archive: Archive, recordings: Sequence[Recording], window: Span, *, tracks: bool = True
+) -> list[Timeline]:
+    """Return the timelines of recordings, each followed by those of its tracks with data, true within a window."""
+    if not recordings:
         return []
-    first, last = firsts[0], lasts[0]
-    before, after = frozenset(first.tracks), frozenset(last.tracks)
-    if before == after:
-        return [(span, before)]
-    if first.end_ns >= last.start_ns:
-        return [(Span(span.start_ns, last.start_ns), before), (Span(last.start_ns, span.end_ns), after)]
-    middle = (first.end_ns + last.start_ns) // 2
-    left = await _pieces(archive, recording, Span(span.start_ns, middle))
-    return left + await _pieces(archive, recording, Span(middle, span.end_ns))
+    growing = {each.token: _growing(archive, each.token) for each in recordings}
+    around = Span(
+        min(window.start_ns - _AROUND_NS, *(end_ns - 1 for end_ns in growing.values())),
+        min(window.end_ns, LATEST_NS - _AROUND_NS) + _AROUND_NS,
+    )
+    runs = await archive.runs_of_tracks([each.token for each in recordings], around)
+    return [
+        Timeline(each.token, track, _shown(runs[each.token].get(track, ()), growing[each.token]))
+        for each in recordings
+        for track in ("", *(_held(archive, each) if tracks else ()))
+    ]
 
 
-def _with_track(run: Span, pieces: Sequence[tuple[Span, frozenset[str]]], track: str) -> Iterator[Span]:
-    """Yield the parts of a run that have a track. What lies outside of all pieces is as the nearest one."""
-    start_ns: int | None = None
-    for index, (piece, tracks) in enumerate(pieces):
-        begin_ns = run.start_ns if index == 0 else max(run.start_ns, piece.start_ns)
-        end_ns = run.end_ns if index == len(pieces) - 1 else min(run.end_ns, piece.end_ns)
-        if begin_ns >= end_ns:
-            continue
-        if track in tracks:
-            start_ns = begin_ns if start_ns is None else start_ns
-        elif start_ns is not None:
-            yield Span(start_ns, begin_ns)
-            start_ns = None
-    if start_ns is not None:
-        yield Span(start_ns, run.end_ns)
+def _growing(archive: Archive, recording: str) -> int:
+    """Return the end of what is being written: what reaches as far has not ended."""
+    segment = archive.writing(recording)
+    return segment.end_ns if segment is not None and segment.fragments else LATEST_NS
+
+
+def _held(archive: Archive, recording: Recording) -> list[str]:
+    """Return the tracks of a recording that there is any data of."""
+    extent = archive.extent(recording.token)
+    held = {each.token for each in extent.tracks} if extent is not None else set()
+    return [track.token for track in recording.tracks if track.token in held]
 
 
 def _shown(spans: Iterable[Span], growing: int) -> tuple[Span, ...]:

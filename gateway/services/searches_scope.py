@@ -1,6 +1,7 @@
 """What a search looks at, and what is said of the recordings it finds (tt:RecordingInformation)."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -33,6 +34,10 @@ class Archive(Protocol):
 
     async def runs(self, recording: str, span: Span) -> list[Span]:
         """Return the gap-free stretches that overlap a span, in order, whole."""
+        ...
+
+    async def runs_of_tracks(self, recordings: Sequence[str], span: Span) -> dict[str, dict[str, list[Span]]]:
+        """Return, by recording and track, the stretches that have the track; of the track "" the recording's own."""
         ...
 
 
@@ -126,7 +131,8 @@ async def find_runs(
             continue
         pages = _runs(archive, each.recording.token, extent.span) if around is None else _near(archive, each, around)
         async for runs, end_ns in pages:
-            pieces = [piece for run in runs if (piece := _piece(each, shown(run))).tracks]
+            tracks = await _tracks(archive, each.recording.token, runs)
+            pieces = [piece for run in runs if (piece := _piece(each, run, tracks)).tracks]
             yield Step(tuple(pieces), end_ns)
 
 
@@ -148,15 +154,28 @@ async def _near(archive: Archive, each: Information, around: Around) -> AsyncIte
     yield list(around.choose(runs)), span.end_ns
 
 
-def _piece(whole: Information, run: Span) -> Information:
+async def _tracks(archive: Archive, token: str, runs: Sequence[Span]) -> dict[str, list[Span]]:
+    """Return the stretches of each track in a recording's stretches."""
+    if not runs:
+        return {}
+    span = _cover(runs)
+    return (await archive.runs_of_tracks([token], Span(span.start_ns, max(span.end_ns, span.start_ns + 1))))[token]
+
+
+def _piece(whole: Information, run: Span, tracks: Mapping[str, Sequence[Span]]) -> Information:
     """Return one stretch; a track that has no data in it is left out."""
-    cut = ((track, _cut(span, run)) for track, span in whole.tracks)
-    return replace(whole, tracks=tuple((track, span) for track, span in cut if span is not None))
+    held = ((track, _held(tracks.get(track.token, ()), run)) for track, _ in whole.tracks)
+    return replace(whole, tracks=tuple((track, shown(span)) for track, span in held if span is not None))
 
 
-def _cut(span: Span, run: Span) -> Span | None:
-    start_ns, end_ns = max(span.start_ns, run.start_ns), min(span.end_ns, run.end_ns)
-    return Span(start_ns, end_ns) if start_ns < end_ns else None
+def _held(stretches: Sequence[Span], run: Span) -> Span | None:
+    """Return the time from first to last data of a track in a stretch of its recording."""
+    first, last = (bisect_left(stretches, time_ns, key=_start) for time_ns in (run.start_ns, run.end_ns))
+    return _cover(stretches[first:last]) if first < last else None
+
+
+def _start(span: Span) -> int:
+    return span.start_ns
 
 
 def _cover(spans: Sequence[Span]) -> Span:

@@ -288,8 +288,9 @@ def _fill(connection: sqlite3.Connection, recording: int, token: str, days: int,
     connection.executemany("INSERT INTO usage VALUES (?, 1, ?, ?, ?)", usage)
     begin_ns, length_ns = FIRST_DAY * DAY_NS, run_minutes * MINUTE_NS
     starts = range(begin_ns, begin_ns + days * DAY_NS, length_ns)
-    runs = ((recording, start_ns, start_ns, start_ns + length_ns) for start_ns in starts)
-    connection.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", runs)
+    for track in (1, 2, 4):
+        runs = ((recording, track, start_ns, start_ns, start_ns + length_ns) for start_ns in starts)
+        connection.executemany("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", runs)
 
 
 def _segments(recording: int, count: int, run_minutes: int) -> Iterator[tuple[int, int, int, int, int, bytes]]:
