@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
-from itertools import starmap
+from itertools import groupby, starmap
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, ScalarSelect, Select, bindparam, func, select
@@ -55,11 +56,11 @@ _RUNS = (
     .where(RUNS.c.recording == _RECORDING, RUNS.c.track == ANY, *_IN_SPAN)
     .order_by(RUNS.c.start_ns, RUNS.c.end_ns)
 )
+_OF_TRACKS = RUNS.c.track.in_(select(TRACKS.c.mask).where(TRACKS.c.recording == _RECORDING))  # so that the key is used
 _RUNS_OF_TRACKS = (
-    select(TRACKS.c.token, RUNS.c.start_ns, RUNS.c.end_ns)
-    .join_from(TRACKS, RUNS, (RUNS.c.recording == TRACKS.c.recording) & (RUNS.c.track == TRACKS.c.mask))
-    .where(TRACKS.c.recording == _RECORDING, *_IN_SPAN)
-    .order_by(TRACKS.c.mask, RUNS.c.start_ns, RUNS.c.end_ns)
+    select(RUNS.c.track, RUNS.c.start_ns, RUNS.c.end_ns)
+    .where(RUNS.c.recording == _RECORDING, _OF_TRACKS, *_IN_SPAN)
+    .order_by(RUNS.c.track, RUNS.c.start_ns, RUNS.c.end_ns)
 )
 _DAYS = (
     select(DAYS.c.day, DAYS.c.minutes)
@@ -140,12 +141,14 @@ class Queries:
 
     def runs_of_tracks(self, connection: Connection, recording: str, span: Span) -> dict[str, list[Span]]:
         """Return the same of each track too; the recording's own are those of ""."""
+        runs: dict[str, list[Span]] = {"": []}
         number = self._names.recording(connection, recording)
-        values = {"recording": number, "start_ns": span.start_ns, "end_ns": span.end_ns}
-        found: dict[str, list[Span]] = {"": []}
-        for track, start_ns, end_ns in connection.execute(_RUNS_OF_TRACKS, values):
-            found.setdefault(track, []).append(Span(start_ns, end_ns))
-        return found
+        if number is not None:
+            values = {"recording": number, "start_ns": span.start_ns, "end_ns": span.end_ns}
+            rows = connection.execute(_RUNS_OF_TRACKS, values)
+            for mask, of_track in groupby(rows, key=itemgetter(0)):
+                runs["".join(self._names.tracks(connection, number, mask))] = [Span(*row[1:]) for row in of_track]
+        return runs
 
     def days(self, connection: Connection, recording: str, first: date, last: date) -> dict[date, bytes]:
         """Return the minutes of days; those without any are left out."""

@@ -9,10 +9,11 @@ import postgres_kit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from gateway.db import Catalogue, Database, catalogue_index, open_database, opening
 from gateway.db.catalogue_queries import Queries
+from gateway.db.catalogue_schema import RECORDINGS
 from gateway.db.catalogue_times import DAY_NS, JOINT_NS, MINUTE_NS
 from gateway.domain.recording import Extent, Fragment, Segment, Span, TrackExtent
 
@@ -152,6 +153,52 @@ async def test_runs(catalogue: Catalogue) -> None:
     assert await catalogue.runs(DOOR, Span(NOON, later)) == [Span(NOON + 2 * MINUTE_NS, NOON + 10 * MINUTE_NS)]
 
 
+async def test_runs_of_tracks(catalogue: Catalogue) -> None:
+    silent, later = (VIDEO,), NOON + 20 * MINUTE_NS
+    await catalogue.add_all(
+        [minute(number, tracks=silent if number in (3, 4) else (VIDEO, AUDIO)) for number in range(9)]
+    )
+    await catalogue.add_all([minute(number, run_ns=later, tracks=silent) for number in (20, 21)])
+    whole, end = Span(NOON, NOON + 9 * MINUTE_NS), Span(later, NOON + 22 * MINUTE_NS)
+    sound = [Span(NOON, NOON + 3 * MINUTE_NS), Span(NOON + 5 * MINUTE_NS, whole.end_ns)]
+    assert await catalogue.runs(DOOR, FOREVER) == [whole, end]
+    assert await catalogue.runs_of_tracks([DOOR, GATE], FOREVER) == {
+        DOOR: {"": [whole, end], VIDEO: [whole, end], AUDIO: sound},
+        GATE: {"": []},
+    }
+    moment = NOON + 4 * MINUTE_NS
+    assert await catalogue.runs_of_tracks([DOOR], Span(moment, moment + 1)) == {DOOR: {"": [whole], VIDEO: [whole]}}
+    await catalogue.add_all([minute(3), minute(4, tracks=())])
+    assert (await catalogue.runs_of_tracks([DOOR], Span(NOON, later)))[DOOR] == {
+        "": [whole],
+        VIDEO: [Span(NOON, moment), sound[1]],
+        AUDIO: [Span(NOON, moment), sound[1]],
+    }
+
+
+def test_the_stretches_of_an_earlier_catalogue_are_found_out(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of no track were all that the first schema knew."""
+    place = opening.locate(tmp_path, url)
+    silent = [replace(each, tracks=(VIDEO,)) for each in CHAIN[10:13]]
+    others = [replace(CHAIN[30], run_ns=1, tracks=()), replace(CHAIN[35], recording=GATE, closed=False)]
+    known = {(each.recording, each.start_ns): each for each in [*CHAIN[:20], *CHAIN[22:], *silent, *others]}
+    connection = opening.connect(*place, replace(opening.CATALOGUE, head="0001"))
+    with connection.begin(), monkeypatch.context() as earlier:
+        earlier.setattr(catalogue_index, "add_runs", lambda *_: None)
+        catalogue_index.add(connection, known.values())
+        connection.execute(update(RECORDINGS).values(longest_run_ns=DAY_NS))
+        connection.exec_driver_sql("INSERT INTO runs (recording, start_ns, run_ns, end_ns) VALUES (1, 5, 5, 7)")
+    connection.close()
+    connection, plain, queries = opening.connect(*place, opening.CATALOGUE), Plain(known), Queries()
+    with connection.begin():
+        compare(connection, queries, plain)
+        catalogue_index.remove(connection, [plain.segments.pop((DOOR, each.start_ns)) for each in CHAIN[5:12:2]])
+        compare(connection, queries, plain)
+    connection.close()
+
+
 async def test_days(catalogue: Catalogue) -> None:
     midnight = NOON + DAY_NS // 2
     await catalogue.add_all([segment(midnight - 30 * SECOND), segment(midnight + 90 * SECOND)])
@@ -237,11 +284,12 @@ class Plain:
         found = [each for each in self.segments.values() if each.closed and each.recording == recording]
         return sorted(found, key=lambda each: each.start_ns)
 
-    def runs(self, recording: str) -> list[Span]:
+    def runs(self, recording: str, track: str = "") -> list[Span]:
         found: list[tuple[int, int, int]] = []
-        for run_ns in {each.run_ns for each in self.closed(recording)}:
+        segments = [each for each in self.closed(recording) if not track or track in each.tracks]
+        for run_ns in {each.run_ns for each in segments}:
             chain: list[Segment] = []
-            for each in [*(each for each in self.closed(recording) if each.run_ns == run_ns), None]:
+            for each in [*(each for each in segments if each.run_ns == run_ns), None]:
                 if chain and (each is None or each.start_ns > max(one.end_ns for one in chain) + JOINT_NS):
                     found.append((chain[0].start_ns, max(one.end_ns for one in chain), run_ns))
                     chain = []
@@ -351,6 +399,11 @@ def compare(connection: Connection, queries: Queries, plain: Plain) -> None:
                 each.span for each in plain.closed(recording) if each.start_ns <= moment < each.end_ns
             ]
         assert queries.runs(connection, recording, always) == plain.runs(recording)
+        runs = queries.runs_of_tracks(connection, recording, always)
+        assert {track: runs.pop(track, []) for track in ("", VIDEO, AUDIO)} == {
+            track: plain.runs(recording, track) for track in ("", VIDEO, AUDIO)
+        }
+        assert runs == {}
         assert queries.extent(connection, recording) == plain.extent(recording)
         days = queries.days(connection, recording, date(2023, 12, 1), date(2023, 12, 20))
         assert {

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from itertools import groupby
 
 import pytest
-from recording_samples import SECOND, START, Site, segment
+from recording_samples import BOTH, SECOND, START, Site, segment
 
 from gateway.domain.event import Event, PropertyKey, PropertyOperation
 from gateway.domain.event_history import EventPage, Place
@@ -139,6 +139,29 @@ async def test_a_track_that_changes_at_the_edge_of_a_window_is_told_once(site: S
     found = await search(site, 0, None)
     assert told(found, track="AUDIO001") == [(0, "true"), (week, "false")]
     assert told(found, track="VIDEO001") == [(0, "true"), (week + 120, "false")]
+
+
+async def test_a_track_that_is_missing_in_the_middle_is_seen(site: Site) -> None:
+    minutes = range(0, 30 * HOUR, 60)
+    silent = range(10 * HOUR, 10 * HOUR + 180, 60)
+    tracks = {at: VIDEO if at in silent else BOTH for at in minutes}
+    site.record(*(segment("Recording_yard", at, at + 60, run=0, tracks=tracks[at]) for at in minutes))
+    forward = await search(site, 0, None)
+    changes = [(0, "true"), (silent.start, "false"), (silent.stop, "true"), (30 * HOUR, "false")]
+    assert told(forward, track="AUDIO001") == changes
+    assert told(forward, track="VIDEO001") == told(forward) == [changes[0], changes[-1]]
+    assert await search(site, 30 * HOUR, 0) == forward[::-1]
+    moment = silent.start + 70
+    assert told(await search(site, moment, moment + 1, states=True), track="AUDIO001") == [(moment, "(false)")]
+
+
+async def test_a_track_that_ends_in_what_is_being_written(site: Site) -> None:
+    site.record(segment("Recording_yard", 0, 60), segment("Recording_yard", 60, 120, run=0, tracks=VIDEO))
+    site.write(segment("Recording_yard", 120, 150, run=0))
+    assert told(await search(site, 0, None), track="AUDIO001") == [(0, "true"), (60, "false"), (120, "true")]
+    site.write(segment("Recording_yard", 120, 160, run=0, tracks=VIDEO))
+    assert told(await search(site, 0, None), track="AUDIO001") == [(0, "true"), (60, "false")]
+    assert told(await search(site, 0, None), track="VIDEO001") == [(0, "true")]
 
 
 class Index:

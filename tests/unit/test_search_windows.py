@@ -36,3 +36,22 @@ async def test_every_stretch_is_found_once_in_short_steps() -> None:
     assert found == sorted([*starts, 5 * DAY])
     assert max(len(step.results) for step in steps) <= 110
     assert [step.position_ns for step in steps] == sorted(step.position_ns for step in steps)
+
+
+async def test_a_stretch_has_the_tracks_that_are_in_it_from_their_first_to_their_last_data() -> None:
+    site = Site()
+    site.record(segment("Recording_yard", 0, 60), segment("Recording_yard", 60, 120, run=0, tracks=["AUDIO001"]))
+    site.record(segment("Recording_yard", 120, 180, run=0), segment("Recording_yard", 300, 360, tracks=["VIDEO001"]))
+    site.record(
+        segment("Recording_yard", 400.5, 460, tracks=["AUDIO001"]), segment("Recording_yard", 460, 470, run=400.5)
+    )
+    recordings = [information(site.recordings, each) for each in site.recordings.all()]
+    found = [each for step in [step async for step in find_runs(recordings, site.archive)] for each in step.results]
+    assert [
+        {track.token: ((span.start_ns - START) / SECOND, (span.end_ns - START) / SECOND) for track, span in each.tracks}
+        for each in found
+    ] == [
+        {"VIDEO001": (0, 180), "AUDIO001": (0, 180)},
+        {"VIDEO001": (300, 360)},
+        {"VIDEO001": (460, 470), "AUDIO001": (400, 470)},
+    ]
