@@ -81,6 +81,7 @@ from gateway.services.profiles import Profiles
 from gateway.services.sinks import Sinks
 from gateway.services.snapshots import Snapshots
 from gateway.services.subscriptions import Subscriptions
+from gateway.services.talking import Talks
 from gateway.sinks import CLIPS, camera_finder, sink_specs
 from gateway.vendors import Control, mount_services
 from gateway.watching import Watching
@@ -204,12 +205,12 @@ class Gateway:
         codec = Codec(contract := load_contract())
         metadata = LiveMetadata(cameras, bus, codec, clock)
         multicast = multicast_streams(config, streams := metadata.streams, cameras)
-        rtsp = self._rtsp(streams, keeper, multicast)
+        controlling = self._control(Controlling(config, specs, cameras, database, clock))
+        rtsp = self._rtsp(streams, keeper, multicast, controlling.talks)
         listeners = self._listen(rtsp)
 
         streaming = Streaming(multicast, streams.synchronize, listeners.port("rtsps"), WEBSOCKET_URI)
         watching = Watching(config, registry, database, codec, clock)
-        controlling = self._control(Controlling(config, specs, cameras, database, clock))
         profiles = MediaProfiles(
             cameras, Profiles(database.profiles), streaming, watching.configurations, controlling.access
         )
@@ -325,8 +326,11 @@ class Gateway:
         self._stack.callback(snapshots.close)
         return snapshots
 
-    def _rtsp(self, streams: MetadataStreams, gatekeeper: Gatekeeper, multicast: MulticastStreams | None) -> RtspServer:
-        rtsp = RtspServer(streams, gatekeeper, self._clock, options=rtsp_options(self.config), multicast=multicast)
+    def _rtsp(
+        self, streams: MetadataStreams, gatekeeper: Gatekeeper, multicast: MulticastStreams | None, talks: Talks
+    ) -> RtspServer:
+        options = rtsp_options(self.config)
+        rtsp = RtspServer(streams, gatekeeper, self._clock, options=options, multicast=multicast, talks=talks)
         rtsp.start()
         self._stack.callback(rtsp.close)
         return rtsp
@@ -421,6 +425,7 @@ class Gateway:
         """Keep what can be controlled of the cameras up to date."""
         self._spawn("controls", controlling.controls.run())
         self._stack.push_async_callback(controlling.encoders.stop)
+        self._stack.push_async_callback(controlling.talks.stop)
         return controlling
 
     async def _start_http(self, http: HttpServer) -> None:

@@ -20,6 +20,7 @@ from gateway.sdk.clock import Clock
 from gateway.services.cameras import Cameras, CameraSpec, live_path
 from gateway.services.controls import Controls
 from gateway.services.encoders import Encoders
+from gateway.services.talking import Talks
 
 
 class Controlling:
@@ -37,6 +38,9 @@ class Controlling:
             lambda camera, profile: cameras.stream(live_path(camera, profile)),
             clock,
             lambda camera, what: self._record("", "", "SetVideoEncoderConfiguration", f"{camera} {what}"),
+        )
+        self.talks = Talks(
+            self.controls, lambda account, address, what: self._record(account, address, "Talk", what), clock
         )
         self.access = CameraAccess(self.controls, self.encoders, gate.Writes(write_rules(config.writes), self._audit))
         self.contacts = CameraContacts(lambda: [spec.id for spec in specs], self.access)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from gateway.domain.device_io import DigitalInput, RelayOptions, RelayOutput
 from gateway.domain.encoder import VideoEncoderOptions, VideoEncoderSettings
 from gateway.domain.imaging import FocusMoveOptions, ImagingOptions
+from gateway.domain.media import TrackDescription
 from gateway.domain.ptz import PtzNode
 
 
@@ -38,6 +39,8 @@ class Abilities:
     """By the camera's own token, in its order."""
     inputs: Mapping[str, DigitalInput] = field(default_factory=dict)
     """By the camera's own token, in its order."""
+    loudspeaker: tuple[TrackDescription, ...] = ()
+    """The encodings that it can be spoken to in, the preferred first."""
 
 
 NO_ABILITIES = Abilities()

@@ -172,11 +172,13 @@ def serialize(
     range_: str = "npt=now-",
     multicast: Sequence[MulticastTarget] = (),
     track_tokens: Sequence[str] = (),
+    backchannel: Sequence[TrackDescription] = (),
 ) -> bytes:
     """Write the description that DESCRIBE answers; the tracks' controls are `trackID=0`, `trackID=1`, ….
 
     `address` is the server's for unicast. With `multicast`, one target for each track, every media names its group;
-    with `track_tokens` every media names the track of the recording that it is (ONVIF Streaming §6.2).
+    with `track_tokens` every media names the track of the recording that it is (ONVIF Streaming §6.2). The tracks of
+    the `backchannel`, by which the client sends, come last, numbered on, and are marked so (ONVIF Streaming §5.3).
     """
     family = _family(address)
     lines = [
@@ -192,10 +194,14 @@ def serialize(
         lines += _track_lines(index, track, multicast[index] if multicast else None)
         if track_tokens:
             lines.append(f"a=x-onvif-track:{_line(track_tokens[index])}")
+    for index, track in enumerate(backchannel, len(description.tracks)):
+        lines += _track_lines(index, track, None, direction="sendonly")
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
-def _track_lines(index: int, track: TrackDescription, target: MulticastTarget | None) -> Iterator[str]:
+def _track_lines(
+    index: int, track: TrackDescription, target: MulticastTarget | None, *, direction: str = "recvonly"
+) -> Iterator[str]:
     yield f"m={track.kind} {target.port if target else 0} RTP/AVP {track.payload_type}"
     if target:
         ttl = f"/{target.ttl}" if _family(target.address) == "IP4" else ""
@@ -211,7 +217,7 @@ def _track_lines(index: int, track: TrackDescription, target: MulticastTarget | 
         yield f"a=framerate:{track.video.frame_rate:g}"
     if track.video and track.video.width > 0:
         yield f"a=x-dimensions:{track.video.width},{track.video.height}"
-    yield "a=recvonly"
+    yield f"a={direction}"
     yield f"a=control:trackID={index}"
 
 

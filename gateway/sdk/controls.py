@@ -186,7 +186,12 @@ class AudioBackchannel(Protocol):
         ...
 
     async def talk(self, track: TrackDescription, packets: AsyncIterator[bytes]) -> None:
-        """Send RTP packets of one of the tracks to the camera, until there are no more."""
+        """Send RTP packets of one of the tracks to the camera, until there are no more.
+
+        The packets are whole, as the one who talks made them (RFC 3550 §5.1), with its SSRC, sequence numbers and
+        timestamps; what was lost or refused on the way is missing. Return soon after the last one.
+        Raises GatewayError: INVALID for a track that is none of `tracks`, UNAVAILABLE when the camera is lost.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from gateway.servers.rtsp_requests import Requests
 from gateway.servers.rtsp_sender_tcp import Tally
 from gateway.servers.rtsp_sender_udp import UdpPorts
 from gateway.servers.rtsp_session import Sessions
+from gateway.servers.rtsp_talk import Talks
 from gateway.servers.rtsp_tunnel import Openers, Tunnels
 from gateway.servers.rtsp_wire import Wire
 
@@ -44,6 +45,7 @@ class RtspServer:
         *,
         options: RtspOptions | None = None,
         multicast: MulticastGroups | None = None,
+        talks: Talks | None = None,
         udp_hosts: Sequence[str] = ("0.0.0.0", "::"),  # noqa: S104 - media leaves by whatever way leads to the viewer
     ) -> None:
         self._streams = streams
@@ -51,6 +53,7 @@ class RtspServer:
         self._clock = clock
         self._options = options or RtspOptions()
         self._multicast = multicast
+        self._talks = talks
         self._udp_hosts = tuple(udp_hosts)
         self._ports: dict[AddressFamily, UdpPorts] = {}
         self._connections: set[Connection] = set()
@@ -82,7 +85,7 @@ class RtspServer:
             except OSError as error:
                 _log.warning("no RTP over UDP on %s: %s", host, error.strerror or error)
             else:
-                ports.start(loop, self._sessions.heard)
+                ports.start(loop, self._sessions.spoken, self._sessions.heard)
         requests = Requests(
             self._streams,
             self._authenticator,
@@ -93,6 +96,7 @@ class RtspServer:
             self._clock.utc_ns,
         )
         requests.replays = self._replays
+        requests.backchannels.talks = self._talks
         context = Context(loop, self._clock, self._options, requests, self._sessions, self._tally)
         openers = Openers(
             tunnel=lambda wire: self._opened(TunnelConnection(context, wire, self._closed)),

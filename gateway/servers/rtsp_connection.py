@@ -128,7 +128,7 @@ class Connection:
             if isinstance(event, Request):
                 self._answer(event)
             elif isinstance(event, InterleavedFrame):
-                self._heard()
+                self._heard(event)
 
     def refuse(self, error: RtspError) -> None:
         """Answer a message that makes no sense; end when the next one can't be found."""
@@ -160,10 +160,11 @@ class Connection:
         if answer.then is not None:
             answer.then()
 
-    def _heard(self) -> None:
-        """A receiver report came: its sessions live."""
+    def _heard(self, frame: InterleavedFrame) -> None:
+        """The client reports or speaks: its sessions live."""
         for session in self.sessions:
             self._context.sessions.touch(session)
+            session.said(frame.channel, frame.payload)
 
     def _send(self, data: bytes) -> None:
         self.sender.reply(data)

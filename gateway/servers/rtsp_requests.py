@@ -18,6 +18,7 @@ from gateway.servers.rtsp_playback import PREFIX, Replay, Replays, asked_of
 from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
 from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
 from gateway.servers.rtsp_session import Carrier, Session, Sessions, group_viewer
+from gateway.servers.rtsp_talk import TAG, Backchannels
 from gateway.services.streams import LiveStream
 
 METHODS: Final = ("OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER")
@@ -86,6 +87,7 @@ class Requests:
         self._utc_ns = utc_ns
         self.replays: Replays | None = None
         """Opens recordings, while there are any."""
+        self.backchannels = Backchannels()
         self._methods: dict[str, Callable[[_Call], Answer]] = {
             "OPTIONS": self._options_method,
             "DESCRIBE": self._describe,
@@ -124,16 +126,8 @@ class Requests:
         if method is None:
             raise RtspError(501, f"method {request.method!r} is not implemented", headers=[_PUBLIC])
         user = "" if request.method == "OPTIONS" else self._admit(request, peer)
-        unknown = [
-            tag
-            for name in ("Require", "Proxy-Require")
-            for tag in request.headers.tokens(name)
-            if tag not in self._options.supported
-        ]
-        if unknown:
-            unsupported = ("Unsupported", ", ".join(unknown))
-            raise RtspError(551, f"option {unknown[0]!r} is not supported", headers=[unsupported])
         call = _Call(request, url.parse(request.uri), peer, user)
+        self._check_options(call)
         if call.target.path.startswith(PREFIX) and request.method in _OPENING:
             return Answer(Response(200), later=self._replay(call))
         return method(call)
@@ -148,6 +142,17 @@ class Requests:
         if call.request.method == "SETUP" and identifier:
             return self._setup(call)
         return self._methods[call.request.method](replace(call, replay=await self.replays.open(call.target.path)))
+
+    def _check_options(self, call: _Call) -> None:
+        path, account = call.target.path, call.peer.account
+        unknown = [
+            tag
+            for tag in _required(call.request)
+            if tag not in self._options.supported and not self.backchannels.understands(tag, path, account)
+        ]
+        if unknown:
+            unsupported = ("Unsupported", ", ".join(unknown))
+            raise RtspError(551, f"option {unknown[0]!r} is not supported", headers=[unsupported])
 
     def _admit(self, request: Request, peer: Peer) -> str:
         authorization = request.headers.get("Authorization") or None
@@ -187,6 +192,9 @@ class Requests:
             multicast=groups,
             range_=str(ranges.ClockRange(opened.span.start_ns, opened.span.end_ns)) if opened else "npt=now-",
             track_tokens=opened.tokens if opened else (),
+            backchannel=self.backchannels.tracks(call.target.path, call.peer.account)
+            if TAG in _required(call.request)
+            else (),
         )
         answer = _ok(("Content-Type", "application/sdp"), ("Content-Base", f"{call.target.base}/"))
         return replace(answer, response=replace(answer.response, body=body))
@@ -219,16 +227,25 @@ class Requests:
                 call.target.path, stream, description, call.user, call.peer.address, call.peer, timeout
             )
             session.replay = call.replay
+            self._open_backchannel(session, call)
         try:
             self._check_connection(session, call.peer, chosen)
+            if (call.target.track or 0) >= session.machine.tracks:
+                self.backchannels.check(call.target.path)
             track, chosen = session.machine.setup(call.target.path, call.target.track, chosen)
         except RtspError as error:
             if not identifier:
                 self._sessions.end(session, error.message)
             raise
         granted = self._grant(session, track, chosen, call.peer)
-        session.machine.transports[track] = granted
+        session.machine.grant(track, granted)
         return _ok(("Transport", transport.serialize(granted)), self._session_header(session))
+
+    def _open_backchannel(self, session: Session, call: _Call) -> None:
+        """Let the client talk, if it may; the tracks for it are numbered on from the others."""
+        machine, path, account = session.machine, call.target.path, call.peer.account
+        session.backchannel = self.backchannels.open(path, machine.tracks, account, call.peer.address)
+        machine.uplinks = 0 if session.backchannel is None else len(session.backchannel.tracks)
 
     def _choose(self, call: _Call, offered: tuple[Transport, ...], tracks: int) -> Transport:
         """Return the client's first alternative that can be served."""
@@ -261,6 +278,8 @@ class Requests:
         if chosen.multicast:
             return self._grant_group(session, track)
         ports = self._ports[_family(peer.address)]
+        if track >= session.machine.tracks:
+            return replace(chosen, server_port=ports.ports)
         rtp, rtcp = chosen.client_port or (0, 0)
         session.viewer = session.viewer or UdpViewer(ports, {}, {})
         session.viewer.rtp[track] = peer.address, rtp
@@ -420,6 +439,10 @@ def _numbered(request: Request, answer: Answer) -> Answer:
 
 def _ok(*pairs: tuple[str, str]) -> Answer:
     return Answer(Response(200, Headers(pairs)))
+
+
+def _required(request: Request) -> list[str]:
+    return [tag for name in ("Require", "Proxy-Require") for tag in request.headers.tokens(name)]
 
 
 def _family(address: str) -> AddressFamily:

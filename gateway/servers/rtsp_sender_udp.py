@@ -15,11 +15,12 @@ CATCH_UP: Final = 4
 """Units sent for every live one until a new viewer has caught up: a GOP at once would overrun its socket."""
 _SEND_BUFFER: Final = 4 * 1024 * 1024
 _ATTEMPTS: Final = 50
-_DATAGRAM: Final = 2048
+_DATAGRAM: Final = 4096
+"""Longer ones are cut, and then too long for anybody here."""
 _READS: Final = 64
 
-Report = Callable[[str, int], None]
-"""Told of RTCP from an address and port."""
+Take = Callable[[str, int, bytes], None]
+"""Given what came from an address and port."""
 
 
 class UdpPorts:
@@ -33,10 +34,10 @@ class UdpPorts:
             _prepare_multicast(sock, family, ttl, interface)
         self._sender = GsoSender(self._rtp)
 
-    def start(self, loop: asyncio.AbstractEventLoop, report: Report) -> None:
-        """Listen for receiver reports; what comes to the RTP port only opens NATs and is dropped."""
-        loop.add_reader(self._rtcp.fileno(), self._on_rtcp, report)
-        loop.add_reader(self._rtp.fileno(), self._on_rtp)
+    def start(self, loop: asyncio.AbstractEventLoop, rtp: Take, rtcp: Take) -> None:
+        """Listen to what clients say, and to their reports."""
+        loop.add_reader(self._rtp.fileno(), _read, self._rtp, rtp)
+        loop.add_reader(self._rtcp.fileno(), _read, self._rtcp, rtcp)
 
     def close(self, loop: asyncio.AbstractEventLoop) -> None:
         """Close both sockets."""
@@ -58,16 +59,12 @@ class UdpPorts:
         with suppress(OSError):
             self._rtcp.sendto(packet, address)
 
-    def _on_rtp(self) -> None:
-        with suppress(OSError):
-            for _ in range(_READS):
-                self._rtp.recv(_DATAGRAM)
 
-    def _on_rtcp(self, report: Report) -> None:
-        with suppress(OSError):
-            for _ in range(_READS):
-                _, peer = self._rtcp.recvfrom(_DATAGRAM)
-                report(plain_address(peer[0]), peer[1])
+def _read(sock: socket.socket, take: Take) -> None:
+    with suppress(OSError):
+        for _ in range(_READS):
+            data, peer = sock.recvfrom(_DATAGRAM)
+            take(plain_address(peer[0]), peer[1], data)
 
 
 def _bind_pair(host: str, family: socket.AddressFamily) -> tuple[socket.socket, socket.socket]:

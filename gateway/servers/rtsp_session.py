@@ -9,13 +9,14 @@ from typing import Protocol
 from gateway.domain.media import StreamDescription
 from gateway.protocols.rtsp.messages import RtspError
 from gateway.protocols.rtsp.session import SessionMachine, State
-from gateway.protocols.rtsp.transport import Lower, Transport
+from gateway.protocols.rtsp.transport import Lower, PortPair, Transport
 from gateway.protocols.sdp import MulticastTarget
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_gso import Address
 from gateway.servers.rtsp_hub import Framing, Start, StreamHub
 from gateway.servers.rtsp_sender_tcp import TcpSender
 from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
+from gateway.servers.rtsp_talk import Backchannel, Uplinks
 from gateway.services.streams import LiveStream
 
 _log = logging.getLogger(__name__)
@@ -72,16 +73,30 @@ class Session:
     """Capture time of the newest unit before a PAUSE: PLAY must not repeat anything up to it."""
     replay: Sending | None = None
     """What fills it, when it is about a recording."""
+    backchannel: Backchannel | None = None
+    """What its client may say, when it may."""
 
     @property
     def interleaved(self) -> bool:
         """Whether media goes over the RTSP connection."""
-        return any(transport.lower is Lower.TCP for transport in self.machine.transports.values())
+        machine = self.machine
+        return any(transport.lower is Lower.TCP for transport in (machine.transports | machine.sending).values())
 
     @property
     def playing(self) -> bool:
         """Whether media is sent."""
         return self.machine.state is State.PLAYING
+
+    def said(self, channel: int, data: bytes) -> None:
+        """Take what the client sent interleaved: it speaks, or reports what it got."""
+        if self.backchannel is None or not self.playing:
+            return
+        for track, transport in self.machine.sending.items():
+            rtp, rtcp = transport.interleaved or (None, None)
+            if channel == rtp:
+                self.backchannel.rtp(track, data)
+            elif channel == rtcp:
+                self.backchannel.rtcp(data)
 
     def describe_transport(self) -> str:
         """Say how media is sent, for the log."""
@@ -140,6 +155,7 @@ class Sessions:
     timeout: float
     limit: int
     groups: Groups = field(default_factory=Groups)
+    uplinks: Uplinks = field(default_factory=Uplinks)
 
     def __post_init__(self) -> None:
         self._sessions: dict[str, Session] = {}
@@ -197,21 +213,33 @@ class Sessions:
     def lost(self, carrier: Carrier, reason: str) -> None:
         """End what a closed connection carried; a session over UDP may go on without it until its time-out."""
         for session in tuple(carrier.sessions):
-            if session.interleaved or not session.machine.transports:
+            if session.interleaved or not (session.machine.transports or session.machine.sending):
                 self.end(session, reason, bye=False)
 
     def touch(self, session: Session) -> None:
         """Note a sign of life."""
         session.deadline = self.clock.monotonic() + session.timeout
 
-    def heard(self, address: str, port: int) -> None:
-        """Note RTCP from a UDP viewer."""
+    def heard(self, address: str, port: int, data: bytes) -> None:
+        """Take RTCP from a UDP viewer."""
+        self._alive(address, port)
+        self.uplinks.rtcp(address, port, data)
+
+    def spoken(self, address: str, port: int, data: bytes) -> None:
+        """Take RTP from a UDP viewer: it talks, or opens a NAT."""
+        if self.uplinks.rtp(address, port, data):
+            self._alive(address, port)
+
+    def _alive(self, address: str, port: int) -> None:
         session = self._by_address.get((address, port))
         if session is not None:
             self.touch(session)
 
     def play(self, session: Session, start: Start) -> None:
-        """Begin to send. The session's machine is already in state Playing."""
+        """Begin to send, and to listen. The session's machine is already in state Playing."""
+        self._listen(session)
+        if not session.machine.transports:
+            return
         if session.viewer is None:
             session.carrier.sender.be_patient(patient=session.replay is not None)
             session.carrier.send_buffer(_buffer_size(session.hub.description))
@@ -225,7 +253,10 @@ class Sessions:
         session.hub.stream.synchronize()
 
     def stop(self, session: Session) -> bool:
-        """Stop sending; tell whether the viewers of this session have nothing more to expect."""
+        """Stop sending and listening; tell whether the viewers of this session have nothing more to expect."""
+        self._listen_no_more(session)
+        if not session.machine.transports:
+            return True
         session.played_ns = session.hub.newest_ns()
         if session.viewer is None:
             session.hub.remove_tcp(session.carrier.sender, framing(session))
@@ -236,6 +267,21 @@ class Sessions:
             for address, port, *_ in session.viewer.rtcp.values():
                 self._by_address.pop((address, port), None)
         return True
+
+    def _listen(self, session: Session) -> None:
+        for track, transport in session.machine.sending.items():
+            if session.backchannel is not None and transport.client_port is not None:
+                self.uplinks.add(session.backchannel, track, session.address, transport.client_port)
+                self._by_address |= dict.fromkeys(_addresses(session, transport.client_port), session)
+
+    def _listen_no_more(self, session: Session) -> None:
+        for transport in session.machine.sending.values():
+            if transport.client_port is not None:
+                self.uplinks.remove(session.address, transport.client_port)
+                for address in _addresses(session, transport.client_port):
+                    self._by_address.pop(address, None)
+        if session.backchannel is not None:
+            session.backchannel.talk.close()
 
     def end(self, session: Session, reason: str, *, bye: bool = True) -> None:
         """End a session and free what it held; `bye` tells the viewer so by RTCP."""
@@ -316,6 +362,10 @@ class Sessions:
                 session.viewer.ports.send_rtcp(packet, session.viewer.rtcp[track])
             elif packet:
                 session.carrier.sender.reply(framing(session).frame_rtcp(track, packet) or b"")
+
+
+def _addresses(session: Session, ports: PortPair) -> Iterator[tuple[str, int]]:
+    return ((session.address, port) for port in ports)
 
 
 def framing(session: Session) -> Framing:

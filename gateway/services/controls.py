@@ -160,6 +160,7 @@ class _Camera:
             ptz=None if controls.ptz is None else controls.ptz.node,
             relays=outputs,
             inputs={each.token: each for each in inputs},
+            loudspeaker=() if controls.backchannel is None else controls.backchannel.tracks,
         )
 
     def _remembered(self) -> Abilities:

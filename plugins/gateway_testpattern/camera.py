@@ -29,6 +29,7 @@ from gateway.domain.ranges import Range
 from gateway.sdk.clock import Clock
 from gateway_testpattern.encoder import QUALITY
 from gateway_testpattern.head import Axis, Head
+from gateway_testpattern.loudspeaker import Loudspeaker
 from gateway_testpattern.optics import NEUTRAL_LEVEL, View
 
 FRAME_RATES = (30.0, 25.0, 20.0, 15.0, 12.0, 10.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
@@ -247,11 +248,12 @@ class Contacts:
 class SimulatedCamera:
     """Everything that a simulated camera remembers while the gateway runs."""
 
-    def __init__(self, encoders: Encoders, clock: Clock, *, head: bool) -> None:
+    def __init__(self, encoders: Encoders, clock: Clock, *, head: bool, sound: bool = False) -> None:
         self.encoders = encoders
         self.picture = Picture(clock)
         self.head = Head(clock) if head else None
         self.contacts = Contacts(clock)
+        self.loudspeaker = Loudspeaker() if sound else None
 
     def view(self) -> View:
         """Return how the scene is seen now."""

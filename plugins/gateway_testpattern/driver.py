@@ -22,6 +22,7 @@ from gateway_testpattern import tone
 from gateway_testpattern.camera import Encoders, SimulatedCamera, encoder_settings
 from gateway_testpattern.encoder import Encoded, Encoder, natural_bitrate, natural_gop
 from gateway_testpattern.film import Film
+from gateway_testpattern.loudspeaker import Loudspeaker
 from gateway_testpattern.optics import View
 from gateway_testpattern.scene import Scene, seed_of
 from gateway_testpattern.sources import new_sequence, new_ssrc
@@ -52,6 +53,7 @@ class TestPatternSettings:
     codec: Literal["h264", "h265"] = "h264"
     """Of the main profile; sub is always H.264."""
     audio: bool = True
+    """Whether it has a microphone, and a loudspeaker before it."""
     ptz: bool = True
     """Whether it can be turned."""
     seed: int | None = None
@@ -82,7 +84,7 @@ class TestPatternDriver(CameraDriver):
 
     def __init__(self, settings: TestPatternSettings, context: DriverContext) -> None:
         super().__init__(settings, context)
-        self._camera = SimulatedCamera(_encoders_of(settings), context.clock, head=settings.ptz)
+        self._camera = SimulatedCamera(_encoders_of(settings), context.clock, head=settings.ptz, sound=settings.audio)
 
     def profiles(self) -> tuple[str, ...]:
         """Both profiles; a file has one stream."""
@@ -97,7 +99,8 @@ class TestPatternDriver(CameraDriver):
         if self.settings.file is not None:
             return CameraControls()
         camera = self._camera
-        return CameraControls(camera.encoders, camera.picture, camera.head, camera.contacts, camera.contacts)
+        contacts = camera.contacts
+        return CameraControls(camera.encoders, camera.picture, camera.head, contacts, contacts, camera.loudspeaker)
 
     async def events(self, tell: Callable[[DeviceEvent], None]) -> None:
         """Tell how relay and input are. Raises GatewayError for a film."""
@@ -142,7 +145,7 @@ class _Simulation:
         self._made = made = camera.encoders.now[profile]
         self._width, self._height, self._rate = made.width, made.height, made.frame_rate
         self._encoding = made.encoding
-        self._audio = settings.audio and profile == PROFILE_NAMES[0]
+        self._loudspeaker = camera.loudspeaker if profile == PROFILE_NAMES[0] else None
         self._name = context.camera_name
         self._seed = seed_of(context.camera_id) if settings.seed is None else settings.seed
         self._clock = context.clock
@@ -161,10 +164,12 @@ class _Simulation:
         utc_ns = self._clock.utc_ns()
         picture = await loop.run_in_executor(_encoders, shoot, utc_ns, self._camera.view())
         track = self._video_track(encoder, picture)
-        tracks = (track, _audio_track()) if self._audio else (track,)
+        tracks = (track, _audio_track()) if self._loudspeaker else (track,)
         self._sink.describe(StreamDescription(tracks))
         async with asyncio.TaskGroup() as tasks:
-            beep = tasks.create_task(_beep(self._sink, self._clock)) if self._audio else None
+            microphone = None
+            if self._loudspeaker is not None:
+                microphone = tasks.create_task(_listen(self._sink, self._clock, self._loudspeaker))
             packetizer = Packetizer(0, track, new_ssrc(), new_sequence())
             frame = 0
             while self._camera.encoders.now[self._profile] == self._made:
@@ -174,8 +179,8 @@ class _Simulation:
                 frame = await _next(self._clock, start, frame, self._rate)
                 utc_ns = self._clock.utc_ns()
                 picture = await loop.run_in_executor(_encoders, shoot, utc_ns, self._camera.view())
-            if beep is not None:
-                beep.cancel()
+            if microphone is not None:
+                microphone.cancel()
 
     def _video_track(self, encoder: Encoder, first: Encoded) -> TrackDescription:
         sets = [unit for unit in first.units if _PARAMETER_SETS[self._encoding](unit)]
@@ -210,8 +215,8 @@ def _audio_track() -> TrackDescription:
     return TrackDescription(MediaKind.AUDIO, "PCMU", 0, tone.RATE, audio=audio)
 
 
-async def _beep(sink: MediaSink, clock: Clock) -> None:
-    """Deliver the sound until cancelled; its beep falls on the full second."""
+async def _listen(sink: MediaSink, clock: Clock, loudspeaker: Loudspeaker) -> None:
+    """Deliver the sound until cancelled: a beep at every full second, and what the loudspeaker plays."""
     samples = memoryview(tone.second() * 2)
     packetizer = Packetizer(1, _audio_track(), new_ssrc(), new_sequence())
     start, utc_ns = clock.monotonic(), clock.utc_ns()
@@ -223,4 +228,5 @@ async def _beep(sink: MediaSink, clock: Clock) -> None:
         sample = (number - 1) * tone.FRAME
         at = (phase + sample) % tone.RATE
         taken = utc_ns + sample * _NS // tone.RATE
-        sink.deliver(packetizer.unit([samples[at : at + tone.FRAME]], sample, taken, keyframe=True))
+        sound = loudspeaker.mixed(samples[at : at + tone.FRAME])
+        sink.deliver(packetizer.unit([sound], sample, taken, keyframe=True))

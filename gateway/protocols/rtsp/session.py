@@ -17,12 +17,19 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class SessionMachine:
-    """Decides what a session may do; it knows its stream's path, number of tracks and the transport of each."""
+    """Decides what a session may do; it knows its stream's path, number of tracks and the transport of each.
+
+    The tracks by which the client sends, those of the backchannel, are numbered on from the others.
+    """
 
     path: str
     tracks: int
     state: State = State.INIT
     transports: dict[int, Transport] = field(default_factory=dict)
+    uplinks: int = 0
+    """Number of tracks of the backchannel."""
+    sending: dict[int, Transport] = field(default_factory=dict)
+    """The transports of those that were set up."""
 
     def setup(self, path: str, track: int | None, offered: Transport) -> tuple[int, Transport]:
         """Take one track's transport; return the track and the transport to answer with.
@@ -35,17 +42,24 @@ class SessionMachine:
         if track is None and self.tracks > 1:
             raise RtspError(459, f"SETUP needs the URL of one of the {self.tracks} tracks of {self.path}")
         index = track or 0
-        if index >= self.tracks:
+        if index >= self.tracks + self.uplinks:
             raise RtspError(404, f"{self.path} has no track {index}")
-        others = [transport for number, transport in self.transports.items() if number != index]
+        if index >= self.tracks and offered.multicast:
+            raise RtspError(461, f"track {index} of {self.path} is spoken to by one client alone, not by multicast")
+        known = self.transports | self.sending
+        others = [transport for number, transport in known.items() if number != index]
         if any((other.lower, other.multicast) != (offered.lower, offered.multicast) for other in others):
             raise RtspError(461, "all tracks of a session must use the same kind of transport")
         chosen = offered
         if offered.lower is Lower.TCP:
             chosen = replace(offered, interleaved=_channels(offered.interleaved, index, others))
-        self.transports[index] = chosen
+        self.grant(index, chosen)
         self.state = State.READY
         return index, chosen
+
+    def grant(self, track: int, transport: Transport) -> None:
+        """Note the transport that a track really got."""
+        (self.transports if track < self.tracks else self.sending)[track] = transport
 
     def play(self, path: str, track: int | None) -> bool:
         """Begin to play; tell whether it was not playing yet. Raises RtspError (404, 455 or 460)."""
@@ -64,14 +78,14 @@ class SessionMachine:
     def teardown(self, path: str, track: int | None) -> None:
         """Agree to end. Raises RtspError (404 or 460)."""
         self._same_stream(path)
-        if track is not None and len(self.transports) > 1:
+        if track is not None and len(self.transports) + len(self.sending) > 1:
             raise RtspError(460, f"TEARDOWN is possible only for the whole of {self.path}")
 
     def _aggregate(self, method: str, path: str, track: int | None) -> None:
         if self.state is State.INIT:
             raise RtspError(455, f"{method} is not valid in state {self.state}")
         self._same_stream(path)
-        if track is not None and len(self.transports) > 1:
+        if track is not None and len(self.transports) + len(self.sending) > 1:
             raise RtspError(460, f"{method} is possible only for the whole of {self.path}")
 
     def _same_stream(self, path: str) -> None:
