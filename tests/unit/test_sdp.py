@@ -156,3 +156,13 @@ def test_a_cameras_text_cannot_add_lines() -> None:
     track = TrackDescription(MediaKind.VIDEO, "H264", 96, 90_000, fmtp="x=1\r\na=control:elsewhere")
     text = sdp.serialize(StreamDescription((track,)), session_name="x")
     assert b"a=fmtp:96 x=1 a=control:elsewhere\r\n" in text
+
+
+def test_what_the_client_sends_is_described_last_and_marked() -> None:
+    back = (TrackDescription(MediaKind.AUDIO, "PCMA", 8, 8000), TrackDescription(MediaKind.AUDIO, "G726-32", 97, 8000))
+    text = sdp.serialize(StreamDescription((H264,)), session_name="s", backchannel=back).decode()
+    _, video, first, second = text.split("m=")
+    assert "a=recvonly\r\na=control:trackID=0\r\n" in video
+    assert first == "audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=sendonly\r\na=control:trackID=1\r\n"
+    assert second == "audio 0 RTP/AVP 97\r\na=rtpmap:97 G726-32/8000\r\na=sendonly\r\na=control:trackID=2\r\n"
+    assert [media.attributes.get("sendonly") for media in sdp.parse(text).medias] == [None, "", ""]
