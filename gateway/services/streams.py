@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Protocol, TypeVar
 
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription, VideoParameters
@@ -155,10 +154,14 @@ class LiveStream:
         track = self._description.tracks[self._first_track] if self._description else None
         if track is None or track.kind is not MediaKind.VIDEO or not self._gop:
             return self._key_frame
-        video = [unit for unit in self._gop if unit.track == self._first_track]
-        parts = tuple(takewhile(lambda unit: unit.rtp_time == video[0].rtp_time, video))
-        complete = ended or len(parts) < len(video)
-        return KeyFrame(track, parts[:MAX_PARTS]) if complete or self._key_frame is None else self._key_frame
+        parts: list[AccessUnit] = []
+        for unit in self._gop:
+            if unit.track == self._first_track:
+                if unit.rtp_time != self._gop[0].rtp_time:
+                    ended = True
+                    break
+                parts.append(unit)
+        return KeyFrame(track, tuple(parts[:MAX_PARTS])) if ended or self._key_frame is None else self._key_frame
 
 
 class _VideoMeter:

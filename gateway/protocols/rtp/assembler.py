@@ -28,8 +28,8 @@ _RTP_HEADER: Final = 12
 _VERSION: Final = 2
 _UNMARKED: Final = 0x7F
 """The byte of marker and payload type is not above this without the marker, which is the top bit."""
-_COUNT_AFTER: Final = 64
-"""Packets after which `reception` is told: what it knows are sums over seconds."""
+_COUNT_AFTER: Final = 1024
+"""Packets after which `reception` is told: what it knows are sums over seconds, and it is asked every few."""
 _RTCP_FIRST, _RTCP_LAST = 200, 204
 """What the byte of marker and payload type is in RTCP packets that a camera puts on the RTP channel (RFC 5761 §4)."""
 
@@ -131,13 +131,19 @@ class Assembler:
             if framing != frame or stop > end:
                 break
             if size < _RTP_HEADER or first >> 6 != _VERSION or _RTCP_FIRST <= second <= _RTCP_LAST:
-                self._add(start, position, now_ns)
+                if start != position:
+                    self._add(start, position, now_ns)
                 start = position = stop
                 continue
             if timestamp != self._timestamp:
-                self._add(start, position, now_ns)
-                start = position
-                self._new_frame(timestamp)
+                if start != position:
+                    self._add(start, position, now_ns)
+                    start = position
+                if self.waiting_since_ns:
+                    self._emit(complete=True)
+                self._timestamp = timestamp
+                self._keyed = False
+                self._previous = None
             self._offsets.append(self._size + position - start)
             position = stop
             ends = second > _UNMARKED or self._every_packet
@@ -146,7 +152,8 @@ class Assembler:
                 self._add(start, position, now_ns)
                 start = position
                 self._emit(complete=ends)
-        self._add(start, position, now_ns)
+        if start != position:
+            self._add(start, position, now_ns)
         return position
 
     def flush(self) -> None:
@@ -167,17 +174,8 @@ class Assembler:
         if self._pieces:
             self._pieces = [b"".join(self._pieces)]
 
-    def _new_frame(self, timestamp: int) -> None:
-        if self.waiting_since_ns:
-            self._emit(complete=True)
-        self._timestamp = timestamp
-        self._keyed = False
-        self._previous = None
-
     def _add(self, start: int, stop: int, now_ns: int) -> None:
         """Add a run of adjoining packets to the unit in progress; their offsets are there already."""
-        if start == stop:
-            return
         if not self._pieces:
             self.waiting_since_ns = now_ns
         if self._buffer[start + 1] != self._channel:
