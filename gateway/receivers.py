@@ -21,7 +21,7 @@ from gateway.services.streams import LiveStream
 DRIVER = "rtsp"
 _log = logging.getLogger(__name__)
 _PROFILE = "main"
-_TRANSPORTS = {ReceiverTransport.UDP: "udp", ReceiverTransport.RTSP: "tcp"}
+_TRANSPORTS = {ReceiverTransport.UDP: "udp", ReceiverTransport.RTSP: "tcp", ReceiverTransport.HTTP: "http"}
 _STATES = {
     ConnectionState.CONNECTING: ReceiverState.CONNECTING,
     ConnectionState.OFFLINE: ReceiverState.NOT_CONNECTED,
@@ -85,8 +85,6 @@ class ReceiverStreams:
         kind = self._registry.drivers.get(DRIVER)
         if kind is None:
             raise GatewayError(ErrorKind.UNSUPPORTED, f"receivers need the driver {DRIVER!r}, which is not there")
-        if transport not in _TRANSPORTS:
-            raise GatewayError(ErrorKind.UNSUPPORTED, f"a stream can't be had over {transport}, only over RTSP and UDP")
         plain, username, password = _without_login(uri)
         settings = settings_for(kind, {"main": plain, "transport": _TRANSPORTS[transport]}, token)
         if username:

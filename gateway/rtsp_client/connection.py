@@ -9,12 +9,12 @@ from typing import Any, Final, NoReturn
 from aiortsp.rtsp.connection import RTSPConnection  # type: ignore[import-untyped]
 from aiortsp.rtsp.parser import RTSPRequest, RTSPResponse  # type: ignore[import-untyped]
 
-from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.protocols.http_auth import DigestClient
 from gateway.protocols.rtp.interleaved import InterleavedStream
 from gateway.rtsp_client import replies
+from gateway.rtsp_client.credentials import Credentials
 from gateway.rtsp_client.replies import Reply
+from gateway.rtsp_client.tunnel import RefusedError, Tunnel
 from gateway.rtsp_client.url import CameraUrl, redacted
 from gateway.sdk.clock import Clock
 
@@ -45,6 +45,7 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         timeout: float,
         tls: ssl.SSLContext | None,
         digest_only: bool,
+        tunnelled: bool,
         ended: Callable[[Exception], None],
     ) -> None:
         super().__init__(url.host, url.port, logger=_library_log, ssl=tls, timeout=timeout)
@@ -54,16 +55,22 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         self._url = url
         self._wire = _Wire(self, clock)
         self._ended = ended
-        self._credentials: _Credentials | None = None
-        if url.username or url.password:
-            self._credentials = _Credentials(url.username, url.password or Secret(""), digest_only=digest_only)
+        self._credentials = Credentials.of(url, digest_only=digest_only)
+        self._tunnel = Tunnel(url, tls, Credentials.of(url, digest_only=digest_only)) if tunnelled else None
 
     async def prepare(self) -> None:
-        """Connect. Raises GatewayError (UNAVAILABLE)."""
+        """Connect. Raises GatewayError: UNAUTHENTICATED when a tunnel needs other credentials, else UNAVAILABLE."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.default_timeout):
-                await loop.create_connection(lambda: self._wire, self.host, self.port, ssl=self.ssl)
+                if self._tunnel is not None:
+                    await self._tunnel.open(self._wire)
+                else:
+                    await loop.create_connection(lambda: self._wire, self.host, self.port, ssl=self.ssl)
+        except RefusedError as error:
+            if error.status in (_UNAUTHORIZED, _FORBIDDEN):
+                self._refused()
+            self._unavailable(str(error))
         except TimeoutError:
             self._unavailable(f"does not answer within {self.default_timeout:g} s")
         except ssl.SSLCertVerificationError as error:
@@ -132,6 +139,7 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is waiting for an answer."""
+        self.abort()  # the other half of a tunnel
         self._transport = None
         reason = f": {exc}" if exc else ""
         lost = GatewayError(ErrorKind.UNAVAILABLE, f"camera {self._url.name} closed the connection{reason}")
@@ -201,26 +209,3 @@ class _Wire(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.connection_lost(exc)
-
-
-class _Credentials:
-    """What aiortsp calls an authentication, with our own Digest."""
-
-    def __init__(self, username: str, password: Secret, *, digest_only: bool) -> None:
-        self._client = DigestClient(username, password)
-        self._digest_only = digest_only
-
-    def handle_401(self, headers: Mapping[str, Any]) -> bool:
-        given = headers.get("www-authenticate", [])
-        values = [given] if isinstance(given, str) else list(given)
-        if self._digest_only:
-            values = [value for value in values if value.lower().startswith("digest")]
-        return self._client.challenged(values)
-
-    def handle_ok(self, headers: Mapping[str, Any]) -> None:
-        """Nothing to learn."""
-
-    def make_auth(self, method: str, url: str, headers: dict[str, str]) -> None:
-        authorization = self._client.authorization(method, url)
-        if authorization is not None:
-            headers["Authorization"] = authorization

@@ -21,20 +21,20 @@ class PlayerOptions:
     """How to play. Raises GatewayError (INVALID) for what can't be meant."""
 
     transport: str = "tcp"
-    """`tcp` or `udp`."""
+    """`tcp`, `udp`, or `http`: RTSP over HTTP, as with an address of HTTP always."""
     connect_timeout: float = 5.0
     """Seconds for the connection, and for each answer."""
     media_timeout: float = 5.0
     """Seconds without media after which the camera counts as lost."""
     verify_certificate: bool = True
-    """For `rtsps://`: whether the certificate must be valid."""
+    """For `rtsps://` and `https://`: whether the certificate must be valid."""
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "media_timeout"):
             if (value := getattr(self, name)) <= 0:
                 raise GatewayError(ErrorKind.INVALID, f"{name} must be more than 0 seconds, not {value:g}")
-        if self.transport not in {"tcp", "udp"}:
-            raise GatewayError(ErrorKind.INVALID, f"transport must be 'tcp' or 'udp', not {self.transport!r}")
+        if self.transport not in {"tcp", "udp", "http"}:
+            raise GatewayError(ErrorKind.INVALID, f"transport must be 'tcp', 'udp' or 'http', not {self.transport!r}")
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
@@ -51,7 +51,8 @@ async def play(first: CameraUrl, options: PlayerOptions, clock: Clock, sink: Med
     camera = first
     for _ in range(_MAX_REDIRECTS + 1):
         session = SessionOptions(
-            udp=options.transport == "udp",
+            udp=options.transport == "udp" and not camera.over_http,
+            tunnelled=options.transport == "http" or camera.over_http,
             connect_timeout=options.connect_timeout,
             media_timeout=options.media_timeout,
             tls=options.tls if camera.tls else None,
@@ -67,9 +68,10 @@ async def play(first: CameraUrl, options: PlayerOptions, clock: Clock, sink: Med
 def _redirected(camera: CameraUrl, location: str) -> CameraUrl:
     """Return where the camera sends us; the credentials stay ours."""
     try:
-        target = url.parse(location)
-    except GatewayError as error:
-        raise GatewayError(
-            ErrorKind.UNAVAILABLE, f"camera {camera.name} redirects to nowhere: {url.redacted(location)!r}"
-        ) from error
+        target: CameraUrl | None = url.parse(location)
+    except GatewayError:
+        target = None
+    if target is None or (target.over_http and not camera.over_http):  # else a web page would be taken for a stream
+        message = f"camera {camera.name} redirects to nowhere: {url.redacted(location)!r}"
+        raise GatewayError(ErrorKind.UNAVAILABLE, message)
     return target.with_credentials(camera.username, camera.password)

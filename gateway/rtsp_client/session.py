@@ -43,6 +43,8 @@ class SessionOptions:
     tls: ssl.SSLContext | None
     digest_only: bool
     """Never Basic: the camera was named by another host."""
+    tunnelled: bool = False
+    """RTSP over HTTP."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Session:
             timeout=options.connect_timeout,
             tls=options.tls,
             digest_only=options.digest_only,
+            tunnelled=options.tunnelled,
             ended=self._end,
         )
         self._ended: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()

@@ -8,7 +8,9 @@ from urllib.parse import unquote, urlsplit
 from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError
 
-_DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322}
+_DEFAULT_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_RTSP_OF: Final = {"rtsp": "rtsp", "rtsps": "rtsps", "http": "rtsp", "https": "rtsps"}
+"""What an address is called in requests, which may go over HTTP."""
 _UNSAFE: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _ABSOLUTE: Final = re.compile(r"rtsps?://", re.IGNORECASE)
 _USERINFO: Final = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/]*@", re.IGNORECASE)
@@ -16,15 +18,17 @@ _USERINFO: Final = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/]*@", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class CameraUrl:
-    """An RTSP address, its credentials kept apart."""
+    """An address of RTSP, or of RTSP over HTTP; its credentials are kept apart."""
 
     tls: bool
     host: str
     port: int
     target: str
-    """The URL as it goes into requests: without credentials."""
+    """The URL as it goes into requests: of RTSP, without credentials."""
     username: str = ""
     password: Secret | None = field(default=None, repr=False)
+    over_http: bool = False
+    """Whether it was `http://` or `https://`: RTSP over HTTP."""
 
     @property
     def name(self) -> str:
@@ -37,7 +41,10 @@ class CameraUrl:
 
 
 def parse(text: str) -> CameraUrl:
-    """Read `rtsp://USER:PASSWORD@HOST:PORT/…`; credentials are percent-decoded. Raises GatewayError (INVALID)."""
+    """Read `rtsp://USER:PASSWORD@HOST:PORT/…`, `rtsps`, `http` or `https`; credentials are percent-decoded.
+
+    Raises GatewayError (INVALID).
+    """
     try:
         parts = urlsplit(text.strip())
         host, port = parts.hostname, parts.port
@@ -45,16 +52,18 @@ def parse(text: str) -> CameraUrl:
         host = port = None
     if not host or parts.scheme not in _DEFAULT_PORTS or _UNSAFE.search(text.strip()):
         raise GatewayError(
-            ErrorKind.INVALID, f"camera address {redacted(text)!r} must be rtsp://HOST/… or rtsps://HOST/…"
+            ErrorKind.INVALID,
+            f"camera address {redacted(text)!r} must be rtsp://HOST/…, rtsps://HOST/…, http://HOST/… or https://HOST/…",
         )
     authority = parts.netloc.rpartition("@")[2]
     return CameraUrl(
-        tls=parts.scheme == "rtsps",
+        tls=parts.scheme in ("rtsps", "https"),
         host=host,
         port=port or _DEFAULT_PORTS[parts.scheme],
-        target=parts._replace(netloc=authority, fragment="").geturl(),
+        target=parts._replace(scheme=_RTSP_OF[parts.scheme], netloc=authority, fragment="").geturl(),
         username=unquote(parts.username or ""),
         password=Secret(unquote(parts.password)) if parts.password is not None else None,
+        over_http=parts.scheme in ("http", "https"),
     )
 
 
@@ -97,7 +106,7 @@ def _moved(value: str, target: str) -> str:
         return ""
     if value.startswith("/") and not value.startswith("//"):
         return f"{here.scheme}://{here.netloc}{value}"
-    if parts.scheme not in _DEFAULT_PORTS or not parts.netloc:
+    if parts.scheme not in ("rtsp", "rtsps") or not parts.netloc:
         return ""
     start = value.index("//") + 2
     return f"{here.scheme}://{here.netloc}{value[start + len(parts.netloc) :]}"

@@ -67,13 +67,13 @@ def service_url(announced: str, device: str, announced_device: str = "") -> str:
 
 
 def stream_url(announced: str, device: str) -> str:
-    """Return a stream's URL on the host that we reached, without credentials; empty for one that is no RTSP."""
+    """Return a stream's URL on the host that we reached, without credentials; empty for one that makes no sense."""
     try:
         parts = urlsplit(announced.strip())
         there = _Authority.of(parts)
     except ValueError:
         return ""
-    if parts.scheme not in ("rtsp", "rtsps") or _UNSAFE.search(announced.strip()):
+    if parts.scheme not in _PORTS or _UNSAFE.search(announced.strip()):
         return ""
     return parts._replace(netloc=f"{_bracketed(host_of(device))}:{there.port}").geturl()
 

@@ -23,7 +23,7 @@ class Wanted(Protocol):
 
     @property
     def transport(self) -> str:
-        """`tcp` or `udp`."""
+        """`tcp`, `udp` or `http`."""
 
     @property
     def source(self) -> str:
@@ -90,11 +90,11 @@ async def describe(client: SoapClient, wanted: Wanted, clock: Clock) -> Descript
         main, sub = choose(chosen, client.name) if not wanted.main_profile else (None, None)
         first = named(profiles, wanted.main_profile, client.name) if main is None else main
         second = named(profiles, wanted.sub_profile, client.name) if wanted.sub_profile else sub or first
-        udp = wanted.transport == "udp"
-        main_stream = await _stream(client, services[media], media, first, udp=udp)
+        transport = wanted.transport
+        main_stream = await _stream(client, services[media], media, first, transport)
         sub_stream = main_stream
         if second != first:
-            sub_stream = await _stream(client, services[media], media, second, udp=udp)
+            sub_stream = await _stream(client, services[media], media, second, transport)
     except SoapFault as fault:
         raise _refusal(client, fault) from fault
     return Description(
@@ -165,8 +165,8 @@ async def _profiles(client: SoapClient, services: dict[str, str]) -> tuple[str, 
     raise GatewayError(ErrorKind.UNSUPPORTED, f"camera {client.name} {reason}")
 
 
-async def _stream(client: SoapClient, url: str, media: str, profile: Profile, *, udp: bool) -> Stream:
-    answer = await client.call(url, messages.get_stream_uri(media, profile.token, udp=udp))
+async def _stream(client: SoapClient, url: str, media: str, profile: Profile, transport: str) -> Stream:
+    answer = await client.call(url, messages.get_stream_uri(media, profile.token, transport))
     announced = text(answer, ".//{*}Uri")
     address = stream_url(announced, client.device)
     if not address:

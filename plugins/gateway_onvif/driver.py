@@ -49,8 +49,8 @@ class OnvifSettings:
     """Token of the profile for `main`; the largest picture by default."""
     sub_profile: str = ""
     """Token of the profile for `sub`; the smallest sensible picture by default."""
-    transport: Literal["tcp", "udp"] = "tcp"
-    """How the media come. TCP loses nothing."""
+    transport: Literal["tcp", "udp", "http"] = "tcp"
+    """How the media come: over RTSP's connection, by UDP, or with RTSP over HTTP. TCP loses nothing."""
     connect_timeout: float = 5.0
     """Seconds for a connection, and for each answer."""
     media_timeout: float = 5.0

@@ -34,6 +34,8 @@ GET_PROFILES: Final = {
     MEDIA: "<trt:GetProfiles/>",
     MEDIA2: "<tr2:GetProfiles><tr2:Type>All</tr2:Type></tr2:GetProfiles>",
 }
+_PROTOCOLS: Final = {"tcp": ("RTSP", "RTSP"), "udp": ("UDP", "RtspUnicast"), "http": ("HTTP", "RtspOverHttp")}
+"""What a transport is called by Media and by Media2."""
 _CODECS: Final = {"H264": "H264", "H265": "H265", "JPEG": "JPEG", "MPEG4": "MPV4-ES"}
 _LONGEST: Final = 64
 
@@ -65,17 +67,17 @@ class Profile:
         return f"{self.token!r} ({self.encoding} {self.width}x{self.height})"
 
 
-def get_stream_uri(service: str, token: str, *, udp: bool) -> str:
-    """Return the request for a profile's RTSP address."""
+def get_stream_uri(service: str, token: str, transport: str) -> str:
+    """Return the request for the address of a profile by `tcp`, `udp` or `http`."""
+    of_media, of_media2 = _PROTOCOLS[transport]
     if service == MEDIA2:
-        protocol = "RtspUnicast" if udp else "RTSP"
         return (
-            f"<tr2:GetStreamUri><tr2:Protocol>{protocol}</tr2:Protocol>"
+            f"<tr2:GetStreamUri><tr2:Protocol>{of_media2}</tr2:Protocol>"
             f"<tr2:ProfileToken>{escape(token)}</tr2:ProfileToken></tr2:GetStreamUri>"
         )
     return (
         "<trt:GetStreamUri><trt:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream><tt:Transport>"
-        f"<tt:Protocol>{'UDP' if udp else 'RTSP'}</tt:Protocol></tt:Transport></trt:StreamSetup>"
+        f"<tt:Protocol>{of_media}</tt:Protocol></tt:Transport></trt:StreamSetup>"
         f"<trt:ProfileToken>{escape(token)}</trt:ProfileToken></trt:GetStreamUri>"
     )
 

@@ -13,20 +13,23 @@ class RtspSettings:
     """The keys of `[camera.settings]`."""
 
     main: str
-    """Address of the main stream, `rtsp://` or `rtsps://`; credentials in it are percent-encoded."""
+    """Address of the main stream: `rtsp://`, `rtsps://`, or `http://` and `https://` for RTSP over HTTP.
+
+    Credentials in it are percent-encoded.
+    """
     sub: str = ""
     """Address of the sub stream; without one, `sub` shows the main stream."""
     username: str = ""
     """Counts before the one in the addresses."""
     password: Secret | None = None
-    transport: Literal["tcp", "udp"] = "tcp"
-    """How the media come. TCP loses nothing."""
+    transport: Literal["tcp", "udp", "http"] = "tcp"
+    """How the media come: over RTSP's connection, by UDP, or with RTSP over HTTP. TCP loses nothing."""
     connect_timeout: float = 5.0
     """Seconds for the connection, and for each answer."""
     media_timeout: float = 5.0
     """Seconds without media after which the camera counts as lost."""
     verify_certificate: bool = True
-    """For `rtsps://`: whether the certificate must be valid; cameras mostly have one of their own making."""
+    """With TLS: whether the certificate must be valid; cameras mostly have one of their own making."""
 
 
 class RtspDriver(CameraDriver):

@@ -5,6 +5,7 @@ import pytest
 from gateway.domain.errors import GatewayError
 from gateway.protocols.soap.answers import SoapFault, parse_answer, text
 from gateway.protocols.soap.envelope import EnvelopeError
+from gateway_onvif import messages
 from gateway_onvif.address import device_url, service_url, stream_url
 from gateway_onvif.choice import choose
 from gateway_onvif.messages import Profile, profiles
@@ -61,13 +62,23 @@ def test_services_are_asked_on_the_host_that_was_reached(announced: str, announc
         ("rtsp://10.0.0.2/1?a=b&c", "rtsp://198.51.100.7:554/1?a=b&c"),
         ("rtsp://u:p@[fe80::1]:8554/1", "rtsp://198.51.100.7:8554/1"),
         ("rtsps://10.0.0.2/1", "rtsps://198.51.100.7:322/1"),
-        ("http://10.0.0.2/1", ""),
+        ("http://10.0.0.2/1", "http://198.51.100.7:80/1"),
+        ("file:///1", ""),
         ("", ""),
         ("rtsp://10.0.0.2:x/1", ""),
     ],
 )
 def test_streams_are_played_from_the_host_that_was_reached(announced: str, url: str) -> None:
     assert stream_url(announced, REACHED) == url
+
+
+@pytest.mark.parametrize(
+    ("transport", "of_media", "of_media2"),
+    [("tcp", "RTSP", "RTSP"), ("udp", "UDP", "RtspUnicast"), ("http", "HTTP", "RtspOverHttp")],
+)
+def test_streams_are_asked_for_by_transport(transport: str, of_media: str, of_media2: str) -> None:
+    assert f"<tt:Protocol>{of_media}</tt:Protocol>" in messages.get_stream_uri(messages.MEDIA, "p", transport)
+    assert f"<tr2:Protocol>{of_media2}</tr2:Protocol>" in messages.get_stream_uri(messages.MEDIA2, "p", transport)
 
 
 def profile(token: str, encoding: str, width: int, height: int) -> Profile:

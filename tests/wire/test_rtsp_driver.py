@@ -32,6 +32,7 @@ from gateway.testing.drivers import DriverContract, RecordingSink, check_units, 
 from gateway_rtsp.driver import RtspDriver, RtspSettings
 
 NS = 1_000_000_000
+RIGHT = "must be rtsp://HOST/…, rtsps://HOST/…, http://HOST/… or https://HOST/…"
 
 
 class Run:
@@ -507,10 +508,10 @@ def own_certificate(folder: Path) -> ssl.SSLContext:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"main": "http://x/"}, "camera address 'http://x/' must be rtsp://HOST/… or rtsps://HOST/…"),
-        ({"main": "rtsp://u:p@/"}, "camera address 'rtsp:///' must be rtsp://HOST/… or rtsps://HOST/…"),
-        ({"main": "rtsp://x/a b"}, "camera address 'rtsp://x/a b' must be rtsp://HOST/… or rtsps://HOST/…"),
-        ({"main": "rtsp://x/", "transport": "sctp"}, "transport must be 'tcp' or 'udp', not 'sctp'"),
+        ({"main": "file:///x"}, f"camera address 'file:///x' {RIGHT}"),
+        ({"main": "rtsp://u:p@/"}, f"camera address 'rtsp:///' {RIGHT}"),
+        ({"main": "rtsp://x/a b"}, f"camera address 'rtsp://x/a b' {RIGHT}"),
+        ({"main": "rtsp://x/", "transport": "sctp"}, "transport must be 'tcp', 'udp' or 'http', not 'sctp'"),
         ({"main": "rtsp://x/", "media_timeout": 0}, "media_timeout must be more than 0 seconds, not 0"),
     ],
 )

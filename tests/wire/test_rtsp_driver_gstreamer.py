@@ -70,13 +70,18 @@ def decoded(units: list[AccessUnit], description: StreamDescription) -> int:
     return len(pictures)
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
+H264, H265, JPEG = (
+    ("h264", "pcma", ["H264", "PCMA"]),
+    ("h265", "aac", ["H265", "MPEG4-GENERIC"]),
+    ("jpeg", "opus", ["JPEG", "OPUS"]),
+)
+
+
 @pytest.mark.parametrize(
-    ("codec", "audio", "encodings"),
+    ("transport", "codec", "audio", "encodings"),
     [
-        ("h264", "pcma", ["H264", "PCMA"]),
-        ("h265", "aac", ["H265", "MPEG4-GENERIC"]),
-        ("jpeg", "opus", ["JPEG", "OPUS"]),
+        *((transport, *media) for transport in ("tcp", "udp") for media in (H264, H265, JPEG)),
+        ("http", *H264),
     ],
 )
 async def test_every_codec_arrives_whole(transport: str, codec: str, audio: str, encodings: list[str]) -> None:
