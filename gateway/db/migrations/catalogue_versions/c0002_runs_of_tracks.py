@@ -16,6 +16,8 @@ _PAGE = 10_000
 _SEGMENTS = sa.table(
     "segments", *(sa.column(name) for name in ("recording", "start_ns", "end_ns", "run_ns", "tracks", "closed"))
 )
+_Piece = tuple[tuple[int, int], int, int]
+"""What it is of, its start and its end."""
 _OLD = "recording", "start_ns", "run_ns", "end_ns"
 _NEW = "recording", "track", "start_ns", "run_ns", "end_ns"
 
@@ -56,17 +58,31 @@ def _segments(recording: int) -> Iterable[Sequence[int]]:
 
 
 def _stretches(segments: Iterable[Sequence[int]]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield track, start, run and end of every stretch: segments of one run that hang together and have the track."""
+    """Yield track, start, run and end of every stretch: segments of one run that hang together and have the track.
+
+    First those with the same tracks are chained, so that few are left when each track is looked at.
+    """
+    alike = _chained(((tracks, run_ns), start_ns, end_ns) for start_ns, end_ns, run_ns, tracks in segments)
+    pieces = sorted(alike, key=lambda piece: piece[1])
+    of_tracks = (((track, run), start, end) for (tracks, run), start, end in pieces for track in _bits(tracks))
+    for (track, run_ns), start_ns, end_ns in _chained(of_tracks):
+        yield track, start_ns, run_ns, end_ns
+
+
+def _chained(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """Join pieces of the same key that are no further apart than neighbours may be; given in order of their starts."""
     open_now: dict[tuple[int, int], tuple[int, int]] = {}
-    for start_ns, end_ns, run_ns, tracks in segments:
-        mask = tracks
-        while mask:
-            key = mask & -mask, run_ns
-            first_ns, last_ns = open_now.get(key, (start_ns, start_ns))
-            if start_ns > last_ns + _JOINT_NS:
-                yield key[0], first_ns, run_ns, last_ns
-                first_ns = start_ns
-            open_now[key] = first_ns, max(last_ns, end_ns)
-            mask &= mask - 1
-    for (track, run_ns), (first_ns, last_ns) in open_now.items():
-        yield track, first_ns, run_ns, last_ns
+    for key, start_ns, end_ns in pieces:
+        first_ns, last_ns = open_now.get(key, (start_ns, start_ns))
+        if start_ns > last_ns + _JOINT_NS:
+            yield key, first_ns, last_ns
+            first_ns = start_ns
+        open_now[key] = first_ns, max(last_ns, end_ns)
+    for key, (first_ns, last_ns) in open_now.items():
+        yield key, first_ns, last_ns
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        yield mask & -mask
+        mask &= mask - 1
