@@ -275,6 +275,7 @@ class Gateway:
             sinks,
             brokers.brokers,
             archive.follow,
+            controlling.use,
             model,
             endpoint,
             self._scopes_changed,

@@ -42,8 +42,13 @@ class Controlling:
         self.talks = Talks(
             self.controls, lambda account, address, what: self._record(account, address, "Talk", what), clock
         )
-        self.access = CameraAccess(self.controls, self.encoders, gate.Writes(write_rules(config.writes), self._audit))
+        self._writes = gate.Writes(write_rules(config.writes), self._audit)
+        self.access = CameraAccess(self.controls, self.encoders, self._writes)
         self.contacts = CameraContacts(lambda: [spec.id for spec in specs], self.access)
+
+    def use(self, writes: Writes) -> None:
+        """Treat what clients write as another configuration says, from the next write on."""
+        self._writes.use(write_rules(writes))
 
     def show(
         self, profiles: MediaProfiles, model: CapabilityModel, endpoint: Endpoint, announced: Callable[[], None]

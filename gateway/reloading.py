@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gateway.brokers import broker_kinds
 from gateway.config import Brokers as BrokerSettings
-from gateway.config import Camera, Config
+from gateway.config import Camera, Config, Writes
 from gateway.db import Database
 from gateway.domain.errors import GatewayError
 from gateway.onvif.capabilities import CapabilityModel
@@ -34,6 +34,7 @@ def taken_over(running: Config, new: Config) -> Config:
         motion=new.motion,
         sinks=new.sinks,
         brokers=new.brokers,
+        writes=new.writes,
         cameras=cameras_watched_anew(running.cameras, new.cameras),
     )
 
@@ -57,6 +58,8 @@ class Reloading:
     brokers: Brokers
     record: Callable[[Config], Awaitable[bool]]
     """Records as a configuration says; returns whether that could be."""
+    use_writes: Callable[[Writes], None]
+    """Treats what clients write as a configuration says."""
     model: CapabilityModel
     endpoint: Endpoint
     announced: Callable[[], None]
@@ -85,6 +88,7 @@ class Reloading:
             self._announce(before, after)
         if config.brokers != running.brokers:
             self._use_brokers(config.brokers)
+        self.use_writes(config.writes)
         try:
             await self.sinks.follow(specs, camera_finder(config))
         except GatewayError as error:

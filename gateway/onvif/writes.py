@@ -19,6 +19,10 @@ class Writes:
         self._rules = rules
         self._audit = audit
 
+    def use(self, rules: WriteRules) -> None:
+        """Let other rules decide from the next write on."""
+        self._rules = rules
+
     async def perform(
         self,
         context: Context,

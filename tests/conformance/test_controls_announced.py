@@ -1,10 +1,13 @@
 """PTZ and Imaging are there while some camera has them, and every place says the same of them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from control_kit import ControlKit
+from lxml import etree
 from media_samples import CONTEXT, MemoryStore
-from soap_kit import Kit
+from soap_kit import Kit, body_of, request
 
 from gateway.config import Camera, Config
 from gateway.controlling import Controlling
@@ -13,12 +16,16 @@ from gateway.domain.abilities import NO_ABILITIES
 from gateway.onvif.contacts import NoContacts
 from gateway.onvif.context import Context
 from gateway.onvif.deviceio import DeviceIOService
+from gateway.onvif.imaging import ImagingService
 from gateway.onvif.media_profiles import MediaProfiles
+from gateway.onvif.ptz import PtzService
 from gateway.services.cameras import Cameras, CameraSpec
 from gateway.services.profiles import Profiles
 from gateway.testing.drivers import driver_context
 from gateway_testpattern.driver import TestPatternDriver as Driver
 from gateway_testpattern.driver import TestPatternSettings as Settings
+
+Validate = Callable[[etree._Element], object]
 
 
 async def test_services_come_and_go_with_the_cameras(tmp_path: Path) -> None:
@@ -62,6 +69,29 @@ def check_capabilities(kit: Kit, context: Context) -> None:
     assert legacy["Imaging"]["XAddr"].endswith("/onvif/imaging_service")
     assert legacy["Device"]["IO"] == {"InputConnectors": 1, "RelayOutputs": 1}
     assert legacy["Extension"]["DeviceIO"]["RelayOutputs"] == 1
+
+
+@pytest.mark.parametrize("name", ["ptz", "imaging", "deviceIO"])
+async def test_what_is_announced_is_the_same_everywhere(validate: Validate, name: str) -> None:
+    controls = await ControlKit().learn()
+    access = controls.access
+    services = (
+        PtzService(controls.profiles, access, controls.clock),
+        ImagingService(controls.profiles, access),
+        DeviceIOService(controls.profiles, controls.contacts),
+    )
+    kit = Kit(services)
+    namespace = next(each.namespace for each in services if f"/{name}/" in each.namespace)
+    listed = body_of((await kit.call(request("GetServices", IncludeCapability="true"))).body)
+    announced = listed.find(f".//{{{namespace}}}Capabilities")
+    own = body_of((await kit.call(f'<GetServiceCapabilities xmlns="{namespace}"/>', "")).body)
+    validate(own)
+    assert own[0].attrib
+    assert dict(announced.attrib) == dict(own[0].attrib)
+    [service] = [each for each in listed if each.findtext("{*}Namespace") == namespace]
+    legacy = body_of((await kit.call(request("GetCapabilities", Category="All"))).body)
+    address = service.findtext("{*}XAddr")
+    assert address in [each.text for each in legacy.iter("{*}XAddr")]
 
 
 async def test_a_device_without_contacts_refuses_each_one() -> None:

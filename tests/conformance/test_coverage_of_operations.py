@@ -31,7 +31,9 @@ def test_what_stands_for_official_tests_exists() -> None:
     assert [f"{file}::{name}" for file, _, name in named if f"def {name}(" not in sources[file]] == []
 
 
-def test_every_official_test_of_events_and_analytics_is_stood_for_or_does_not_apply() -> None:
+@pytest.mark.parametrize("service", ["events", "analytics", "ptz", "imaging", "deviceio", "receiver"])
+def test_every_official_test_of_a_service_is_stood_for_or_does_not_apply(service: str) -> None:
     ours, others = {row["id"] for row in stand_ins()}, {row["id"] for row in not_applicable()}
-    assert official_tests("events", "analytics") - ours - others == set()
+    assert official_tests(service)
+    assert official_tests(service) - ours - others == set()
     assert ours & others == set()

@@ -101,6 +101,41 @@ async def test_settings_are_read_with_their_options_and_written(call: Caller, ki
     assert kit.audit[0][2].endswith(": applied")
 
 
+EXTREMES = {
+    "<tt:ColorSaturation>0</tt:ColorSaturation>": ("saturation", 0.0),
+    "<tt:Contrast>100</tt:Contrast>": ("contrast", 100.0),
+    "<tt:IrCutFilter>OFF</tt:IrCutFilter>": ("grey", True),
+    "<tt:Exposure><tt:Mode>MANUAL</tt:Mode><tt:ExposureTime>40000</tt:ExposureTime></tt:Exposure>": ("exposure", 4.0),
+    "<tt:Focus><tt:AutoFocusMode>MANUAL</tt:AutoFocusMode><tt:DefaultSpeed>0.5</tt:DefaultSpeed></tt:Focus>": (
+        "blur",
+        0.0,
+    ),
+    "<tt:WhiteBalance><tt:Mode>MANUAL</tt:Mode><tt:CrGain>1</tt:CrGain><tt:CbGain>-1</tt:CbGain></tt:WhiteBalance>": (
+        "red",
+        1.0,
+    ),
+}
+"""Every setting of the camera beside its brightness, and what the camera sees of it."""
+
+
+@pytest.mark.parametrize("content", EXTREMES)
+async def test_every_setting_of_the_camera_is_written(call: Caller, kit: ControlKit, content: str) -> None:
+    space = {"tt": "http://www.onvif.org/ver10/schema"}
+    wanted = etree.fromstring(f'<a xmlns:tt="{space["tt"]}">{content}</a>')[0]
+    options = (await call("GetOptions", SOURCE))["ImagingOptions"]
+    name = etree.QName(wanted).localname
+    assert name in options or f"{name}Modes" in options
+    await call("SetImagingSettings", SETTINGS.format(content))
+    answer = call.element("GetImagingSettings", await call("GetImagingSettings", SOURCE))
+    written = [each for each in wanted.iter() if not len(each)]
+    read = [answer.find(f".//tt:{name}/{{*}}{etree.QName(each).localname}", space) for each in written]
+    if written == [wanted]:
+        read = [answer.find(f".//tt:{name}", space)]
+    assert [each.text.removesuffix(".0") for each in read] == [each.text for each in written]
+    seen, value = EXTREMES[content]
+    assert getattr(kit.camera._camera.view(), seen) == value
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -339,8 +339,13 @@ async def test_impossible_receivers(receive: Caller) -> None:
         ("SetReceiverMode", mode),
     ):
         assert await refusal(receive, operation, unknown + more) == sender("UnknownToken")
+    created = (await receive("CreateReceiver", setup("NeverConnect")))["Receiver"]
+    named = f"<trv:ReceiverToken>{created['Token']}</trv:ReceiverToken>"
     for wanted in (setup(uri="nowhere"), setup(stream="RTP-Multicast"), setup(mode="Unknown"), setup(protocol="TCP")):
         assert await refusal(receive, "CreateReceiver", wanted) == sender("BadConfiguration")
+        assert await refusal(receive, "ConfigureReceiver", named + wanted) == sender("BadConfiguration")
+    assert (await receive("GetReceiver", named))["Receiver"] == created
+    await receive("DeleteReceiver", named)
     for _ in range(32):
         await receive("CreateReceiver", setup("NeverConnect"))
     assert await refusal(receive, "CreateReceiver", setup()) == receiver("MaxReceivers")
