@@ -20,6 +20,8 @@ from gateway.sdk.clock import Clock
 
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_MOST_UNSENT: Final = 16 * 1024
+"""Bytes of packets that wait to be sent: two seconds of G.711."""
 _ANSWERED: Final = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE", "REDIRECT", "TEARDOWN"})
 
 _library_log = logging.getLogger(f"{__name__}.aiortsp")
@@ -119,6 +121,11 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         """Send an interleaved packet."""
         if self.running:
             self.send_binary(channel, data)
+
+    @property
+    def congested(self) -> bool:
+        """Whether the camera does not take what it is sent."""
+        return not self.running or self._transport.get_write_buffer_size() > _MOST_UNSENT
 
     def local_address(self) -> str:
         """Return the address that we have towards the camera."""

@@ -1,19 +1,22 @@
 """Playing a camera's RTSP address into a sink, wherever the camera redirects to."""
 
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.rtsp_client import url
 from gateway.rtsp_client.connection import Redirected
-from gateway.rtsp_client.session import Session, SessionOptions
+from gateway.rtsp_client.session import Session
+from gateway.rtsp_client.signalling import SessionOptions
 from gateway.rtsp_client.url import CameraUrl
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import MediaSink
 
 _MAX_REDIRECTS: Final = 5
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,14 @@ class PlayerOptions:
 
 async def play(first: CameraUrl, options: PlayerOptions, clock: Clock, sink: MediaSink) -> NoReturn:
     """Play until cancelled or lost. Raises GatewayError."""
+    await following(first, options, lambda camera, how: Session(camera, how, clock, sink).run())
+    raise AssertionError("a session ends by an exception")
+
+
+async def following(
+    first: CameraUrl, options: PlayerOptions, attempt: Callable[[CameraUrl, SessionOptions], Awaitable[_T]]
+) -> _T:
+    """Return what becomes of a session, wherever the camera redirects it to. Raises GatewayError."""
     camera = first
     for _ in range(_MAX_REDIRECTS + 1):
         session = SessionOptions(
@@ -59,7 +70,7 @@ async def play(first: CameraUrl, options: PlayerOptions, clock: Clock, sink: Med
             digest_only=camera.host != first.host or (first.tls and not camera.tls),
         )
         try:
-            await Session(camera, session, clock, sink).run()
+            return await attempt(camera, session)
         except Redirected as redirected:
             camera = _redirected(camera, redirected.location)
     raise GatewayError(ErrorKind.UNAVAILABLE, f"camera {first.name} redirects more than {_MAX_REDIRECTS} times")

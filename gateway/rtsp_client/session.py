@@ -1,21 +1,18 @@
 """One RTSP session with a camera, from OPTIONS to TEARDOWN (RFC 2326)."""
 
 import asyncio
-import contextlib
 import secrets
-import ssl
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind
 from gateway.protocols import sdp
 from gateway.rtsp_client import description, replies, url
-from gateway.rtsp_client.connection import CameraConnection, Redirected
 from gateway.rtsp_client.description import Description
 from gateway.rtsp_client.media import FLUSH_NS, SessionMedia
 from gateway.rtsp_client.replies import Reply
+from gateway.rtsp_client.signalling import SessionOptions, Signalling
 from gateway.rtsp_client.udp import Peer, UdpPair
 from gateway.rtsp_client.url import CameraUrl
 from gateway.sdk.clock import Clock
@@ -24,27 +21,11 @@ from gateway.sdk.driver import MediaSink
 MAX_TRACKS: Final = 8
 FIRST_MEDIA_SECONDS: Final = 10.0
 """A camera may need so long to start its encoder."""
-TEARDOWN_SECONDS: Final = 0.5
 _REPORT_SECONDS: Final = 5.0
-_LONGEST_KEEP_ALIVE: Final = 30.0
 _CHECKS: Final = 5
 """How often silence is looked for within the time-out."""
 _NS: Final = 1_000_000_000
 _ID_BITS: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """How to talk to the camera."""
-
-    udp: bool
-    connect_timeout: float
-    media_timeout: float
-    tls: ssl.SSLContext | None
-    digest_only: bool
-    """Never Basic: the camera was named by another host."""
-    tunnelled: bool = False
-    """RTSP over HTTP."""
 
 
 @dataclass(slots=True)
@@ -57,28 +38,12 @@ class _Setup:
     udp: UdpPair | None
 
 
-class Session:
+class Session(Signalling):
     """Plays one URL into a sink. `run` ends only by an exception: GatewayError or Redirected."""
 
     def __init__(self, camera: CameraUrl, options: SessionOptions, clock: Clock, sink: MediaSink) -> None:
-        self._camera = camera
-        self._options = options
-        self._clock = clock
+        super().__init__(camera, options, clock)
         self._sink = sink
-        self._connection = CameraConnection(
-            camera,
-            clock=clock,
-            timeout=options.connect_timeout,
-            tls=options.tls,
-            digest_only=options.digest_only,
-            tunnelled=options.tunnelled,
-            ended=self._end,
-        )
-        self._ended: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
-        self._base = camera.target
-        self._id = ""
-        self._timeout = replies.DEFAULT_TIMEOUT
-        self._methods: frozenset[str] = frozenset()
         self._setups: list[_Setup] = []
         self._media: SessionMedia | None = None
         self._ssrc = secrets.randbits(_ID_BITS)
@@ -102,19 +67,6 @@ class Session:
         reply = await self._request("PLAY", self._base, {"Range": "npt=0.000-"})
         self._check(reply, "PLAY")
         return media
-
-    async def _describe(self) -> sdp.SessionDescription:
-        reply = await self._request("DESCRIBE", self._camera.target, {"Accept": "application/sdp"})
-        self._check(reply, "DESCRIBE")
-        try:
-            found = sdp.parse(reply.body)
-        except GatewayError as error:
-            self._fail(f"can't be understood: {error.message}")
-        headers = reply.headers
-        self._base = url.base_url(
-            self._camera.target, headers.get("content-base", ""), headers.get("content-location", ""), found.control
-        )
-        return found
 
     async def _set_up(self, found: sdp.SessionDescription) -> None:
         """Set up every media that we can receive; the first video, or else the first media, must succeed."""
@@ -144,8 +96,7 @@ class Session:
             if udp:
                 udp.close()
             return reply
-        if header := reply.headers.get("session"):
-            self._id, self._timeout = replies.session(header)
+        self._opened(reply)
         transport = replies.transport(reply.headers.get("transport", ""))
         self._setups.append(_Setup(media, transport, transport.channels or (wanted, wanted + 1), udp))
         return reply
@@ -189,22 +140,6 @@ class Session:
             self._media.flush(self._clock.utc_ns())
             self._after_media()
 
-    async def _keep_alive(self) -> None:
-        """Show the camera in time that we are still there, by the method that it knows."""
-        method = "GET_PARAMETER" if "GET_PARAMETER" in self._methods else "OPTIONS"
-        while True:
-            await self._clock.sleep(min(self._timeout / 2, _LONGEST_KEEP_ALIVE))
-            try:
-                reply = await self._request(method, self._base)
-            except GatewayError as error:
-                if error.kind is ErrorKind.UNAUTHENTICATED or not self._connection.running:
-                    raise
-                continue  # some never answer while they play; whether media come is what counts
-            if reply.status == 454:  # noqa: PLR2004 - Session Not Found
-                self._fail("has forgotten the session")
-            if not reply.ok and method != "OPTIONS":
-                method = "OPTIONS"
-
     async def _watch(self, media: SessionMedia) -> None:
         """Notice when the media stop."""
         step = self._options.media_timeout / _CHECKS
@@ -233,37 +168,6 @@ class Session:
                     self._connection.write_frame(setup.channels[1], report)
             await self._clock.sleep(_REPORT_SECONDS)
 
-    async def _first_of(self, *jobs: Coroutine[Any, Any, None]) -> None:
-        """Run the jobs until one fails or the connection ends, and raise why."""
-        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(job) for job in jobs]
-        try:
-            done, _ = await asyncio.wait([*tasks, self._ended], return_when=asyncio.FIRST_COMPLETED)
-            for finished in sorted(done, key=lambda future: future is not self._ended):
-                finished.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _request(self, method: str, target: str, headers: dict[str, str] | None = None) -> Reply:
-        session = {"Session": self._id} if self._id else {}
-        reply = await self._connection.request(method, target, session | (headers or {}))
-        if 300 <= reply.status < 400 and reply.headers.get("location"):  # noqa: PLR2004 - the class of redirection
-            raise Redirected(reply.headers["location"])
-        return reply
-
-    def _check(self, reply: Reply, method: str) -> None:
-        if not reply.ok:
-            self._fail(f"answers {method} with {reply.status} {reply.reason}")
-
-    def _fail(self, what: str) -> NoReturn:
-        raise GatewayError(ErrorKind.UNAVAILABLE, f"camera {self._camera.name} {what}")
-
-    def _end(self, why: Exception) -> None:
-        if not self._ended.done():
-            self._ended.set_exception(why)
-            self._ended.exception()  # it may come when nobody waits any more
-
     async def _close(self) -> None:
         """Tell the camera, but not for long, and close everything."""
         if self._timer is not None:
@@ -273,11 +177,7 @@ class Session:
         self._connection.stream.holders.clear()
         self._connection.after_media = None
         _close_all([setup.udp for setup in self._setups])
-        if self._id and self._connection.running:
-            with contextlib.suppress(GatewayError, Redirected, TimeoutError):
-                async with asyncio.timeout(TEARDOWN_SECONDS):
-                    await self._request("TEARDOWN", self._base)
-        self._connection.abort()
+        await self._leave()
 
 
 def _close_all(pairs: Sequence[UdpPair | None]) -> None:

@@ -65,6 +65,11 @@ class Tunnel(asyncio.Transport):
         """Send an RTSP message, or an interleaved packet."""
         self._up.write(base64.b64encode(data))
 
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait to be sent."""
+        size: int = self._up.get_write_buffer_size()
+        return size
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's way
         """Return what the connection that media come on knows of itself."""
         return self._down.get_extra_info(name, default)

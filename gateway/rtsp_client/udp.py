@@ -61,6 +61,11 @@ class UdpPair:
             with contextlib.suppress(OSError):
                 self._rtcp.sendto(data, self._peer.reports)
 
+    def send(self, data: bytes, address: tuple[str, int]) -> None:
+        """Send an RTP packet; one that can't be sent is lost like any other."""
+        with contextlib.suppress(OSError):
+            self._rtp.sendto(data, address)
+
     def close(self) -> None:
         """Stop receiving and close both sockets."""
         self._stop()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, Literal, NoReturn
 
 from gateway.domain.access import Secret
@@ -12,7 +12,7 @@ from gateway.domain.camera import CameraInfo
 from gateway.domain.device_event import DeviceEvent
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.soap.answers import Element
-from gateway.rtsp_client import PlayerOptions, parse, play
+from gateway.rtsp_client import CameraUrl, PlayerOptions, RtspBackchannel, find_backchannel, parse, play
 from gateway.sdk.controls import CameraControls
 from gateway.sdk.driver import CameraDriver, DriverContext, Inspection, MediaSink
 from gateway_onvif.address import device_url, host_of, name_of
@@ -61,6 +61,8 @@ class OnvifSettings:
     """How its events come: asked for (pull point), or sent by the camera (base notification) if that can't be."""
     verify_certificate: bool = True
     """For `https://` and `rtsps://`: whether the certificate must be valid; cameras mostly have one of their own."""
+    backchannel: bool = True
+    """Whether the camera is asked if it can be talked to."""
 
 
 class OnvifDriver(CameraDriver):
@@ -103,11 +105,9 @@ class OnvifDriver(CameraDriver):
         """Play until cancelled or lost; the camera is described anew afterwards, as it may have been changed."""
         described = await self.describe()
         stream = described.main if profile == "main" else described.sub
-        settings = self._wanted
-        camera = parse(stream.url).with_credentials(settings.username, settings.password)
         try:
             await _first_of(
-                play(camera, self._options, self.context.clock, sink),
+                play(self._rtsp(stream), self._options, self.context.clock, sink),
                 self._until_changed(profile, stream),
             )
         except GatewayError as error:
@@ -156,7 +156,21 @@ class OnvifDriver(CameraDriver):
         """Ask the camera what of it can be controlled."""
         described = await self.describe()
         asker = Asker(self._known, described.services, self._patience, self.context.clock)
-        return await read_controls(asker, described, self._was_changed)
+        controls = await read_controls(asker, described, self._was_changed)
+        return replace(controls, backchannel=await self._backchannel(described.main))
+
+    async def _backchannel(self, stream: Stream) -> RtspBackchannel | None:
+        """Ask on the main stream whether the camera can be talked to; if that can't be asked, the rest still holds."""
+        if not self._wanted.backchannel:
+            return None
+        try:
+            return await find_backchannel(self._rtsp(stream), self._options, self.context.clock)
+        except GatewayError as error:
+            _log.info("camera %s can't be talked to: %s", self.context.camera_id, error.message)
+            return None
+
+    def _rtsp(self, stream: Stream) -> CameraUrl:
+        return parse(stream.url).with_credentials(self._wanted.username, self._wanted.password)
 
     def _was_changed(self) -> None:
         """Have the camera described anew, and the streams follow."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from gateway.domain.access import Secret
-from gateway.rtsp_client import CameraUrl, PlayerOptions, parse, play
+from gateway.rtsp_client import CameraUrl, PlayerOptions, find_backchannel, parse, play
+from gateway.sdk.controls import CameraControls
 from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
 
 
@@ -30,6 +31,8 @@ class RtspSettings:
     """Seconds without media after which the camera counts as lost."""
     verify_certificate: bool = True
     """With TLS: whether the certificate must be valid; cameras mostly have one of their own making."""
+    backchannel: bool = True
+    """Whether the camera is asked if it can be talked to."""
 
 
 class RtspDriver(CameraDriver):
@@ -39,6 +42,7 @@ class RtspDriver(CameraDriver):
 
     def __init__(self, settings: RtspSettings, context: DriverContext) -> None:
         super().__init__(settings, context)
+        self._wanted = settings
         self._credentials = settings.username, settings.password
         self._options = PlayerOptions(
             settings.transport, settings.connect_timeout, settings.media_timeout, settings.verify_certificate
@@ -54,6 +58,13 @@ class RtspDriver(CameraDriver):
     async def stream(self, profile: str, sink: MediaSink) -> None:
         """Play until cancelled or lost, following the camera where it redirects to."""
         await play(self._addresses[profile], self._options, self.context.clock, sink)
+
+    async def controls(self) -> CameraControls:
+        """Ask the camera whether it can be talked to, on a connection of its own."""
+        if not self._wanted.backchannel:
+            return CameraControls()
+        main = self._addresses["main"]
+        return CameraControls(backchannel=await find_backchannel(main, self._options, self.context.clock))
 
     def _address(self, text: str) -> CameraUrl:
         camera = parse(text)

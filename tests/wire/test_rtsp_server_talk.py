@@ -2,83 +2,18 @@
 
 import socket
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
+from contextlib import closing
 
 import pytest
-from rtsp_peers import PATH, Client, House, house, until
+from rtsp_peers import Client, until
+from rtsp_talk import AAC, BYE, REPORT, TAG, Talks, packet, yard
 from rtsp_tunnels import TunnelClient, WebSocketClient
 
-from gateway.domain.access import Account, Secret, UserLevel
-from gateway.domain.media import MediaKind, TrackDescription
+from gateway.domain.access import UserLevel
 from gateway.protocols import sdp
-from gateway.protocols.rtp import rtcp
-from gateway.protocols.rtp.packet import RtpPacket, serialize
 from gateway.protocols.rtsp import transport
 from gateway.protocols.rtsp.messages import Response
 from gateway.protocols.rtsp.parser import InterleavedFrame, serialize_frame
-
-TAG = "www.onvif.org/ver20/backchannel"
-PCMU = TrackDescription(MediaKind.AUDIO, "PCMU", 0, 8000)
-AAC = TrackDescription(MediaKind.AUDIO, "MPEG4-GENERIC", 97, 16_000, fmtp="streamtype=5;mode=AAC-hbr;config=1408")
-
-
-@dataclass
-class Talk:
-    """Keeps what a client said."""
-
-    account: str
-    address: str
-    said: list[tuple[str, bytes]] = field(default_factory=list)
-    closed: int = 0
-
-    def deliver(self, track: TrackDescription, packet: bytes) -> bool:
-        self.said.append((track.encoding, packet))
-        return True
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-@dataclass
-class Talks:
-    """A camera that can be talked to."""
-
-    busy: str = ""
-    opened: list[Talk] = field(default_factory=list)
-
-    def tracks(self, path: str) -> tuple[TrackDescription, ...]:
-        return (PCMU, AAC) if path == PATH else ()
-
-    def talker(self, path: str) -> str:
-        return self.busy
-
-    def open(self, path: str, account: str, address: str) -> Talk:
-        assert path == PATH
-        self.opened.append(Talk(account, address))
-        return self.opened[-1]
-
-
-@dataclass
-class Door:
-    """Lets everybody in as one account."""
-
-    level: UserLevel = UserLevel.OPERATOR
-
-    def admit(self, address: str, method: str, authorization: str | None, uri: str = "") -> Account:
-        return Account("anna", self.level, Secret("secret"))
-
-
-def yard(talks: Talks, level: UserLevel = UserLevel.OPERATOR) -> AbstractContextManager[House]:
-    return house(talks=talks, door=Door(level))
-
-
-def packet(payload_type: int = 0, payload: bytes = b"\x7f" * 160) -> bytes:
-    return serialize(RtpPacket(payload_type, 1, 160, 0xABCD, marker=False, payload=payload))
-
-
-BYE = rtcp.serialize((rtcp.ReceiverReport(0xABCD), rtcp.Bye((0xABCD,))))
-REPORT = rtcp.serialize((rtcp.ReceiverReport(0xABCD),))
 
 
 def text(response: Response) -> str:
