@@ -43,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kbit", type=int, default=1000)
     parser.add_argument("--user")
     parser.add_argument("--password", default="")
+    parser.add_argument("--loudspeaker", help="a file for the G.711 that the camera is told (ONVIF backchannel)")
     parser.add_argument("--basic", action="store_true", help="Basic instead of Digest")
     return parser.parse_args()
 
@@ -59,6 +60,15 @@ def _launch(options: argparse.Namespace) -> str:
         video = f"videotestsrc is-live=true ! {source} ! timeoverlay ! {encoder}"
     audio = f"audiotestsrc is-live=true wave=ticks ! {_AUDIO[options.audio]}" if options.audio != "none" else ""
     return f"( {video} {audio} )"
+
+
+def _hearing(options: argparse.Namespace) -> Any:
+    factory = GstRtspServer.RTSPOnvifMediaFactory()
+    factory.set_media_gtype(GstRtspServer.RTSPOnvifMedia)
+    caps = "application/x-rtp,media=audio,payload=0,clock-rate=8000,encoding-name=PCMU"
+    keep = f'filesink location="{options.loudspeaker}" buffer-mode=unbuffered sync=false async=false'
+    factory.set_backchannel_launch(f'( capsfilter caps="{caps}" name=depay_backchannel ! rtppcmudepay ! {keep} )')
+    return factory
 
 
 def _protect(server: Any, factory: Any, options: argparse.Namespace) -> None:
@@ -82,12 +92,12 @@ def main() -> None:
     options = _arguments()
     Gst.init(None)
     loop = GLib.MainLoop()
-    server = GstRtspServer.RTSPServer()
+    server = GstRtspServer.RTSPOnvifServer() if options.loudspeaker else GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(options.port))
-    factory = GstRtspServer.RTSPMediaFactory()
+    factory = _hearing(options) if options.loudspeaker else GstRtspServer.RTSPMediaFactory()
     factory.set_launch(_launch(options))
-    factory.set_shared(True)
+    factory.set_shared(not options.loudspeaker)
     if options.user:
         _protect(server, factory, options)
     server.get_mount_points().add_factory(options.path, factory)
