@@ -15,6 +15,7 @@ import uvloop
 from gateway.archiving import ArchiveSwitch, Surroundings
 from gateway.brokers import broker_operations
 from gateway.camera_commands import camera_commands
+from gateway.camera_records import CameraRecords
 from gateway.config import Config, data_directory
 from gateway.controlling import Controlling
 from gateway.db import Database, EventStore, load_identity, open_database
@@ -71,7 +72,7 @@ from gateway.servers.http_wsdl import wsdl_routes
 from gateway.servers.multicast import MulticastStreams
 from gateway.servers.rtsp import RtspServer
 from gateway.services.accounts import Accounts
-from gateway.services.cameras import Cameras
+from gateway.services.cameras import Cameras, CameraSpec
 from gateway.services.event_sources import tell_media_changes, tell_signal_loss, tell_start
 from gateway.services.eventbus import EventBus
 from gateway.services.metadata import MetadataStreams
@@ -198,8 +199,7 @@ class Gateway:
         keeper = self._keeper(accounts)
 
         registry = Registry(config.plugins.disabled)
-        specs = camera_specs(config, registry, clock, callbacks=self._callbacks, finder=finder(config, clock))
-        cameras = Cameras(specs, database.channels, clock)
+        specs, cameras = self._bring_in(registry, database)
         bus = EventBus(clock)
         past = self._past_events(database, bus)
         codec = Codec(contract := load_contract())
@@ -317,6 +317,17 @@ class Gateway:
         self._stack.callback(database.close)
         self.config = with_added(config, database.added_cameras.load())
         return database
+
+    def _bring_in(self, registry: Registry, database: Database) -> tuple[list[CameraSpec], Cameras]:
+        """Make the cameras; what becomes of them is written to the end, once they have ended."""
+        config, clock = self.config, self._clock
+        records = CameraRecords(database, clock)
+        looking = finder(config, clock)
+        specs = camera_specs(config, registry, clock, callbacks=self._callbacks, finder=looking, known=records.known)
+        cameras = Cameras(specs, records, clock)
+        records.follow(specs, cameras)
+        self._stack.push_async_callback(_cancel, self._spawn("camera records", records.run()))
+        return specs, cameras
 
     def _keeper(self, accounts: Accounts) -> Gatekeeper:
         self._spawn("accounts", accounts.follow(self._clock))

@@ -1,14 +1,14 @@
 """Configured cameras with their drivers; one whose plug-in is broken stays in its place, offline."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from gateway.config import Camera, CameraMotion, Config, ConfigError, Zone, did_you_mean, settings_for
 from gateway.db import AddedCamera
-from gateway.domain.camera import PROFILE_NAMES
+from gateway.domain.camera import PROFILE_NAMES, CameraInfo
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.registry import PluginState, Registry
 from gateway.sdk.callbacks import Callbacks
@@ -73,9 +73,10 @@ def camera_specs(
     *,
     callbacks: Callbacks | None = None,
     finder: Finder | None = None,
+    known: Callable[[str], CameraInfo] = lambda _: CameraInfo(),
     strict: bool = False,
 ) -> list[CameraSpec]:
-    """Return the cameras in their configured order.
+    """Return the cameras in their configured order; `known` tells what each was when it was last reached.
 
     Raises ConfigError with every unknown driver and every wrong setting. A driver that is missing because its
     plug-in is broken or disabled, or that fails to start, leaves its camera offline; `strict` makes that an error too.
@@ -86,7 +87,8 @@ def camera_specs(
         path = f"camera[{index}]"
         name = camera.name or camera.id
         try:
-            driver = _driver(camera, registry, DriverContext(camera.id, name, clock, callbacks, finder), config, path)
+            context = DriverContext(camera.id, name, clock, callbacks, finder, known(camera.id))
+            driver = _driver(camera, registry, context, config, path)
         except ConfigError as error:
             problems += error.problems
             continue

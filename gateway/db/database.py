@@ -10,6 +10,7 @@ from gateway.db.accounts import AccountStore
 from gateway.db.added_cameras import AddedCameraStore
 from gateway.db.audit import AuditLog
 from gateway.db.brokers import BrokerStore
+from gateway.db.camera_history import CameraHistoryStore
 from gateway.db.catalogue import Catalogue
 from gateway.db.catalogue_opening import open_catalogue
 from gateway.db.events import EventStore
@@ -43,6 +44,7 @@ class Database:
         self.settings = SettingsStore(writer)
         self.brokers = BrokerStore(self.settings, box)
         self.audit = AuditLog(writer)
+        self.camera_history = CameraHistoryStore(writer)
         self.added_cameras = AddedCameraStore(self.settings, box)
         self.recordings = ObjectStore(writer, RECORDINGS)
         self.jobs = ObjectStore(writer, JOBS)

@@ -35,7 +35,7 @@ class History:
     """Tables that are looked through at every start; none: all."""
 
 
-MAIN = History("0003", "versions", "alembic_version", schema.METADATA)
+MAIN = History("0004", "versions", "alembic_version", schema.METADATA)
 CATALOGUE = History(
     "0002",
     "catalogue_versions",

@@ -97,3 +97,15 @@ SINK_STATES = Table(
     Column("property", String(64), primary_key=True),
     Column("value", String(64), nullable=False),
 )
+
+CAMERA_HISTORY = Table(
+    "camera_history",
+    METADATA,
+    Column("camera", String(32), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("start_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject", String(255), primary_key=True),
+    Column("end_ns", BigInteger),
+    Column("times", Integer, nullable=False),
+    Column("value", JSON, nullable=False),
+)

@@ -39,6 +39,7 @@ class CameraInfo:
     model: str = ""
     firmware: str = ""
     serial: str = ""
+    hardware: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from gateway.domain.camera import CameraInfo
@@ -36,6 +36,8 @@ class DriverContext:
     """None where the gateway does not run, as when a camera is tested by command."""
     finder: Finder | None = None
     """None there too, and where discovery is switched off."""
+    known: CameraInfo = field(default_factory=CameraInfo)
+    """What the camera was when it was last reached: another device at its address has another serial number."""
 
 
 class CameraDriver(ABC):
@@ -75,6 +77,10 @@ class Inspection:
     info: CameraInfo
     facts: tuple[tuple[str, str], ...] = ()
     """Labels and values, for people."""
+    capabilities: tuple[str, ...] = ()
+    """Short names of what it has, such as `PTZ`."""
+    clock_offset: float | None = None
+    """Seconds that its clock is ahead; None where it does not tell."""
 
 
 @runtime_checkable
@@ -82,7 +88,7 @@ class Inspectable(Protocol):
     """Optional ability of a driver: to tell more of the camera than its name plate."""
 
     async def inspect(self) -> Inspection:
-        """Ask the camera. Raises GatewayError."""
+        """Ask the camera, also while it plays: whenever it has come back, and every hour. Raises GatewayError."""
         ...
 
 

@@ -57,7 +57,8 @@ class Cameras:
         self, specs: Sequence[CameraSpec], memory: ChannelMemory, clock: Clock, jitter: random.Random | None = None
     ) -> None:
         self._cameras = {
-            spec.id: _Camera(spec, memory, clock, jitter or random.Random(), self._changed) for spec in specs
+            spec.id: _Camera(spec, memory, clock, jitter or random.Random(), self._changed, self._failed)
+            for spec in specs
         }
         self._flows = {
             live_path(camera.spec.id, name): camera.flow(name)
@@ -65,6 +66,7 @@ class Cameras:
             for name in PROFILE_NAMES
         }
         self._watchers: list[Callable[[Channel], None]] = []
+        self._failure_watchers: list[Callable[[str, str, str], None]] = []
 
     def channels(self) -> tuple[Channel, ...]:
         """Return every camera as a VMS sees it, also those that are offline."""
@@ -84,6 +86,10 @@ class Cameras:
         """Have a function called once for every change of a camera's state."""
         self._watchers.append(watcher)
 
+    def watch_failures(self, watcher: Callable[[str, str, str], None]) -> None:
+        """Have a function called with camera, profile and error for every attempt to play that has failed."""
+        self._failure_watchers.append(watcher)
+
     async def run(self) -> None:
         """Keep every camera connected until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -95,6 +101,10 @@ class Cameras:
         _log.info("camera %s is %s", channel.id, channel.state)
         for watcher in self._watchers:
             watcher(channel)
+
+    def _failed(self, camera: str, profile: str, error: str) -> None:
+        for watcher in self._failure_watchers:
+            watcher(camera, profile, error)
 
 
 def live_path(camera: str, profile: str) -> str:
@@ -115,13 +125,14 @@ class _Camera:
         clock: Clock,
         jitter: random.Random,
         changed: Callable[["_Camera"], None],
+        failed: Callable[[str, str, str], None],
     ) -> None:
         self.spec = spec
         self._info = CameraInfo()
         self._changed = changed
         self._state = ConnectionState.CONNECTING
         names = [name for name in PROFILE_NAMES if name in spec.driver.profiles()] or [PROFILE_NAMES[0]]
-        self._flows = {name: _Flow(spec, name, memory, clock, jitter, self._update) for name in names}
+        self._flows = {name: _Flow(spec, name, memory, clock, jitter, self._update, failed) for name in names}
 
     def flow(self, name: str) -> "_Flow":
         return self._flows.get(name) or next(iter(self._flows.values()))
@@ -158,6 +169,7 @@ class _Flow:
         clock: Clock,
         jitter: random.Random,
         changed: Callable[["_Flow"], None],
+        failed: Callable[[str, str, str], None],
     ) -> None:
         self.profile = profile
         self.state = ConnectionState.CONNECTING
@@ -167,6 +179,7 @@ class _Flow:
         self._clock = clock
         self._jitter = jitter
         self._changed = changed
+        self._failed = failed
         path = live_path(spec.id, profile)
         known = memory.load(path)
         self._known = known or unknown_description(profile)
@@ -216,6 +229,7 @@ class _Flow:
         if self.state is ConnectionState.ONLINE or complaint != self._complaint:
             _log.warning("camera %s %s: %s", self._spec.id, self.profile, complaint)
         self._complaint = complaint
+        self._failed(self._spec.id, self.profile, complaint)
         vars(self).pop("deliver", None)
         self.stream.interrupted()
         self._remember()

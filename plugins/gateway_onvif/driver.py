@@ -18,6 +18,7 @@ from gateway.sdk.driver import CameraDriver, DriverContext, Inspection, MediaSin
 from gateway_onvif.address import device_url, host_of, name_of
 from gateway_onvif.asking import Asker
 from gateway_onvif.base_notification import listen
+from gateway_onvif.capabilities import names_of
 from gateway_onvif.client import SoapClient
 from gateway_onvif.controls import read_controls
 from gateway_onvif.description import Description, Stream, describe, facts, read_clock
@@ -80,7 +81,7 @@ class OnvifDriver(CameraDriver):
             settings.transport, settings.connect_timeout, settings.media_timeout, settings.verify_certificate
         )
         self._described: Description | None = None
-        self._serial = ""
+        self._serial = context.known.serial
         self._known = self.client()
         """One that has found out how to log in."""
         self._describing = asyncio.Lock()
@@ -97,9 +98,12 @@ class OnvifDriver(CameraDriver):
         return (await self.describe()).info
 
     async def inspect(self) -> Inspection:
-        """Return what the camera says of itself, for a support engineer."""
+        """Return what the camera says of itself, for a support engineer; its time is asked for anew."""
         described = await self.describe()
-        return Inspection(described.info, facts(described))
+        async with self._known.again() as client:
+            await read_clock(client, self.context.clock)
+        described = replace(described, clock_offset=client.offset)
+        return Inspection(described.info, facts(described), names_of(described.services), client.offset)
 
     async def stream(self, profile: str, sink: MediaSink) -> None:
         """Play until cancelled or lost; the camera is described anew afterwards, as it may have been changed."""
@@ -202,10 +206,30 @@ class OnvifDriver(CameraDriver):
                     if not await self._found_elsewhere():
                         raise
                     described = await self._describe()
-                if described.info.serial != self._serial and self._serial and await self._found_elsewhere():
-                    described = await self._describe()  # another camera has its address now, and perhaps its password
+                if described.info.serial != self._serial and self._serial:
+                    described = await self._not_another(described)
                 self._described, self._serial = described, described.info.serial
             return self._described
+
+    async def _not_another(self, described: Description) -> Description:
+        """Return the camera's description where another device has its address now, and perhaps its password.
+
+        A camera with an endpoint reference is the device that was known by it, and no other; one without is what is at
+        its address. Raises GatewayError.
+        """
+        if await self._found_elsewhere():
+            described = await self._describe()
+        serial = described.info.serial
+        if serial == self._serial:
+            return described
+        message = (
+            f"camera {name_of(self._device)} is another device: its serial number is {serial!r}, not {self._serial!r}"
+        )
+        if self._wanted.endpoint:
+            message += f"; if it was replaced, say so: gateway camera accept {self.context.camera_id}"
+            raise GatewayError(ErrorKind.UNAUTHENTICATED, message)
+        _log.warning("%s", message)
+        return described
 
     async def _describe(self) -> Description:
         try:

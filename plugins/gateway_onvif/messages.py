@@ -111,7 +111,7 @@ def capabilities(answer: Element) -> dict[str, str]:
 
 def information(answer: Element) -> CameraInfo:
     """Return what a GetDeviceInformationResponse says."""
-    names = ("Manufacturer", "Model", "FirmwareVersion", "SerialNumber")
+    names = ("Manufacturer", "Model", "FirmwareVersion", "SerialNumber", "HardwareId")
     return CameraInfo(*(text(answer, f"{{*}}{name}")[:_LONGEST] for name in names))
 
 

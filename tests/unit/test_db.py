@@ -13,10 +13,21 @@ import postgres_kit
 import pytest
 from sqlalchemy import Connection
 
-from gateway.db import AuditEntry, Database, audit, engines, load_identity, open_database, opening, writer
+from gateway.db import (
+    AuditEntry,
+    Database,
+    audit,
+    camera_history,
+    engines,
+    load_identity,
+    open_database,
+    opening,
+    writer,
+)
 from gateway.db.identity import first_mac
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.broker import BrokerConfig
+from gateway.domain.camera_history import HistoryEntry, HistoryKind
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
 from gateway.domain.media import (
@@ -237,6 +248,26 @@ async def test_audit(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) 
     assert [entry.utc_ns for entry in found] == [4, 3, 2]
     assert found[0] == AuditEntry(4, "root", "::1", "SetHostname", "x" * 2000)
     assert len(await database.audit.latest(1)) == 1
+    database.close()
+
+
+async def test_the_history_of_cameras(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(camera_history, "MAX_ENTRIES", 3)
+    database = open_here(tmp_path, url)
+    store, huge = database.camera_history, 1_700_000_000_000_000_000
+    outage = HistoryEntry("door", HistoryKind.OUTAGE, huge, value={"since_ns": huge + 1})
+    streams = [HistoryEntry("door", HistoryKind.STREAM, 5, name, value={"video": "H264"}) for name in ("main", "sub")]
+    await store.write([outage, *streams, HistoryEntry("door", HistoryKind.ERROR, 1, "main: gone", 1)])
+    ended = replace(outage, end_ns=huge + 2, count=2)
+    await store.write([ended])
+    await store.write([HistoryEntry("gate", HistoryKind.CLOCK, number, value={"offset": 1.5}) for number in range(9)])
+    database.close()
+    database = open_here(tmp_path, url)
+    clock = HistoryEntry("gate", HistoryKind.CLOCK, 8, value={"offset": 1.5})
+    assert sorted(database.camera_history.latest(), key=lambda each: each.key) == [ended, *streams, clock]
+    assert [each.start_ns for each in await database.camera_history.of("gate")] == [6, 7, 8]
+    assert [each.kind for each in await database.camera_history.of("door")][:1] == [HistoryKind.ERROR]
+    assert await database.camera_history.of("yard") == []
     database.close()
 
 

@@ -44,7 +44,7 @@ async def error_of(camera: ScriptedOnvif, **settings: Any) -> GatewayError:
 async def test_a_camera_is_described_by_media2() -> None:
     camera = ScriptedOnvif()
     found = await described(camera)
-    assert found.info == CameraInfo("Acme", "Eye 3", "1.2", "A7")
+    assert found.info == CameraInfo("Acme", "Eye 3", "1.2", "A7", "h")
     assert (found.main.profile.token, found.main.url) == ("big", "rtsp://127.0.0.1:554/big")
     assert (found.sub.profile.token, found.sub.url) == ("small", "rtsp://127.0.0.1:554/small")
     assert (found.login, found.clock_offset, camera.refused) == ("HTTP Digest", 0.0, 0)

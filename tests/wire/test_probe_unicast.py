@@ -11,6 +11,7 @@ from peers.scripted_camera import ScriptedCamera
 from peers.scripted_onvif import NOW, PASSWORD, USER, ScriptedOnvif
 
 from gateway.domain.access import Secret
+from gateway.domain.camera import CameraInfo
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.discovery import ONVIF_TYPES, Message, Probe, ProbeMatches, Target, parse, scope, serialize
 from gateway.sdk.driver import DriverContext
@@ -105,10 +106,10 @@ class Finder:
         return self._addresses
 
 
-def driver(address: str, finder: Finder | None, endpoint: str = "urn:uuid:1") -> OnvifDriver:
+def driver(address: str, finder: Finder | None, endpoint: str = "urn:uuid:1", serial: str = "") -> OnvifDriver:
     settings = OnvifSettings(address, username=USER, password=Secret(PASSWORD), endpoint=endpoint)
     clock = FakeClock(int(NOW.timestamp()) * 1_000_000_000)
-    return OnvifDriver(settings, DriverContext("camera", "Camera", clock, finder=finder))
+    return OnvifDriver(settings, DriverContext("yard", "Yard", clock, finder=finder, known=CameraInfo(serial=serial)))
 
 
 async def test_a_camera_whose_address_has_changed_is_found_again() -> None:
@@ -143,6 +144,35 @@ async def test_another_camera_with_the_same_password_at_the_old_address_is_left(
                     await playing
             assert (await onvif.info()).serial == "A7"
             assert moved.asked.count("GetProfiles") == 1
+
+
+async def test_a_camera_is_known_by_its_serial_number_after_a_restart() -> None:
+    async with ScriptedOnvif(serial="B8") as stranger, ScriptedOnvif() as camera:
+        onvif = driver(stranger.address, Finder(f"http://{camera.address}/onvif/device_service"), serial="A7")
+        assert (await onvif.info()).serial == "A7"
+
+
+@pytest.mark.parametrize("finder", [None, Finder()])
+async def test_another_device_is_not_taken_for_a_camera_that_is_nowhere(finder: Finder | None) -> None:
+    async with ScriptedOnvif(serial="B8") as stranger:
+        onvif = driver(stranger.address, finder, serial="A7")
+        for _ in range(2):
+            with pytest.raises(GatewayError) as caught:
+                await onvif.info()
+            assert caught.value.kind is ErrorKind.UNAUTHENTICATED
+        assert caught.value.message == (
+            f"camera {stranger.address} is another device: its serial number is 'B8', not 'A7'; if it was replaced, "
+            "say so: gateway camera accept yard"
+        )
+
+
+async def test_another_device_is_taken_with_a_warning_where_only_the_address_counts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with ScriptedOnvif(serial="B8") as stranger:
+        onvif = driver(stranger.address, None, endpoint="", serial="A7")
+        assert (await onvif.info()).serial == "B8"
+    assert "is another device: its serial number is 'B8', not 'A7'" in caplog.text
 
 
 @pytest.mark.parametrize(
