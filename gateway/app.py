@@ -143,6 +143,7 @@ class Gateway:
         self._discovery: DiscoveryServer | None = None
         self._reloads = asyncio.Lock()
         self._reloading: Reloading
+        self._records: CameraRecords
 
     async def __aenter__(self) -> Self:
         async with self._stack:
@@ -321,7 +322,7 @@ class Gateway:
     def _bring_in(self, registry: Registry, database: Database) -> tuple[list[CameraSpec], Cameras]:
         """Make the cameras; what becomes of them is written to the end, once they have ended."""
         config, clock = self.config, self._clock
-        records = CameraRecords(database, clock)
+        self._records = records = CameraRecords(database, clock)
         looking = finder(config, clock)
         specs = camera_specs(config, registry, clock, callbacks=self._callbacks, finder=looking, known=records.known)
         cameras = Cameras(specs, records, clock)
@@ -453,7 +454,8 @@ class Gateway:
     async def _start_archive(self, archive: ArchiveSwitch, cameras: Cameras, past: EventStore | None) -> None:
         if past is not None:
             past.oldest_ns = partial(self._oldest_event_ns, archive)
-        commands = archive.commands() | camera_commands(cameras, self._restart.set)
+        shown = camera_commands(cameras, self._restart.set, self._records.history.flush, archive.recordings)
+        commands = archive.commands() | shown
         control = ControlServer(data_directory(self.config, self._environment), commands)
         await control.start()
         self._stack.push_async_callback(control.stop)

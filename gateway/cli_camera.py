@@ -1,40 +1,33 @@
-"""The command `camera`: add, list, show, test and remove cameras."""
+"""The command `camera`: its actions, and those that add, list, test and remove cameras."""
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import tomli
 
-from gateway.config import Camera, Config, ConfigError, data_directory
-from gateway.db import AddedCamera, Database, open_database
+from gateway.cli_camera_changes import accept, passwd
+from gateway.cli_camera_known import ADDRESS, BY_ENDPOINT, Known, ask_password, endpoint_of, opened
+from gateway.cli_camera_show import show
+from gateway.config import Camera, Config, ConfigError
+from gateway.db import AddedCamera
 from gateway.domain.access import Secret
 from gateway.domain.camera import check_id
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.drivers import configured, make_driver
-from gateway.registry import Registry
-from gateway.sdk.clock import SystemClock
-from gateway.sdk.driver import CameraDriver
-from gateway.servers.control import ask
+from gateway.drivers import configured
 from gateway.servers.probe import probe
-from gateway.servers.probe_unicast import endpoint_at
-from gateway.services.camera_adding import CameraTrial, inspect, try_camera, try_logins
+from gateway.services.camera_adding import CameraTrial, try_camera, try_logins
 
+SEARCH_SECONDS = 3.0
 _Commands: TypeAlias = Any
 """What `add_subparsers` returns; argparse keeps its type to itself."""
-_ADDRESS = {"onvif": "address", "rtsp": "main"}
-"""The setting of each driver that an ADDRESS is."""
-_BY_ENDPOINT = "onvif"
-"""The driver whose cameras are found again by their endpoint reference."""
-SEARCH_SECONDS = 3.0
+_SEARCH_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +36,12 @@ class _Login:
     password: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What a command works with."""
-
-    config: Config
-    database: Database
-    added: tuple[AddedCamera, ...]
-    registry: Registry
-    clock: SystemClock = field(default_factory=SystemClock)
-
-    @property
-    def cameras(self) -> tuple[Camera, ...]:
-        """Those of the configuration, then those added."""
-        return (*self.config.cameras, *map(configured, self.added))
-
-    def find(self, name: str) -> Camera:
-        """Return a camera by its id. Raises GatewayError."""
-        for camera in self.cameras:
-            if camera.id == name:
-                return camera
-        known = ", ".join(camera.id for camera in self.cameras) or "none"
-        raise GatewayError(ErrorKind.NOT_FOUND, f"there is no camera {name!r}; there are: {known}")
-
-    def driver(self, camera: Camera) -> CameraDriver:
-        """Return a new driver of a camera. Raises GatewayError."""
-        return make_driver(camera, self.registry, self.clock, self.config)
-
-
-_Command: TypeAlias = Callable[[argparse.Namespace, _Known], Awaitable[int]]
+_Command: TypeAlias = Callable[[argparse.Namespace, Known], Awaitable[int]]
 
 
 def add_commands(commands: _Commands, read_config: Callable[[argparse.Namespace], Config]) -> None:
     """Add the command to the parser; `read_config` makes the configuration that the options name."""
-    camera = commands.add_parser("camera", help="add, list, show, test and remove cameras")
+    camera = commands.add_parser("camera", help="add, list, show, test, change and remove cameras")
     actions = camera.add_subparsers(title="actions", required=True, metavar="ACTION")
 
     def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:
@@ -93,10 +58,21 @@ def add_commands(commands: _Commands, read_config: Callable[[argparse.Namespace]
     adding.add_argument("--untested", action="store_true", help="add it even if the test fails")
     adding.add_argument("--now", action="store_true", help="restart the running gateway, so that the camera joins")
     add("list", _list, "list the cameras and their states").add_argument("--json", action="store_true")
-    add("show", _show, "print what a support engineer would ask for").add_argument("id", metavar="ID")
+    showing = add("show", show, "print what a support engineer would ask for")
+    showing.add_argument("id", metavar="ID")
+    showing.add_argument("--live", action="store_true", help="ask the camera, too")
+    showing.add_argument("--json", action="store_true")
     testing = add("test", _test, "test a camera that is there, or one at --address")
     testing.add_argument("id", metavar="ID", nargs="?", help="a camera that is there")
     _add_address(testing, option=True)
+    accepting = add("accept", accept, "take what is at a camera's address now for the camera")
+    accepting.add_argument("id", metavar="ID")
+    accepting.add_argument("--now", action="store_true", help="restart the running gateway, so that it follows")
+    changing = add("passwd", passwd, "set the login of a camera that was added by command")
+    changing.add_argument("id", metavar="ID")
+    changing.add_argument("--user", metavar="NAME", help="another user; the password is asked, or read")
+    changing.add_argument("--untested", action="store_true", help="set it even if the camera does not take it")
+    changing.add_argument("--now", action="store_true", help="restart the running gateway, so that it follows")
     removing = add("remove", _remove, "remove a camera that was added by command")
     removing.add_argument("id", metavar="ID")
     removing.add_argument("--now", action="store_true", help="restart the running gateway, so that the camera leaves")
@@ -117,20 +93,11 @@ def _add_address(parser: argparse.ArgumentParser, *, option: bool = False) -> No
 
 
 async def _run(command: _Command, options: argparse.Namespace, config: Config) -> int:
-    async with _opened(config) as known:
+    async with opened(config) as known:
         return await command(options, known)
 
 
-@asynccontextmanager
-async def _opened(config: Config) -> AsyncIterator[_Known]:
-    database = open_database(data_directory(config), config.database.url)
-    try:
-        yield _Known(config, database, database.added_cameras.load(), Registry(config.plugins.disabled))
-    finally:
-        database.close()
-
-
-async def _add(options: argparse.Namespace, known: _Known) -> int:
+async def _add(options: argparse.Namespace, known: Known) -> int:
     """Test a camera step by step, and add it if it passes. It joins at the next start of the gateway, or --now.
 
     What is added is kept in the database, its password sealed; the operator's file stays as it is.
@@ -147,16 +114,18 @@ async def _add(options: argparse.Namespace, known: _Known) -> int:
         print(f"camera {name} is not added; --untested adds it all the same", file=sys.stderr)
         return 1
     settings = dict(camera.settings)
-    if camera.driver == _BY_ENDPOINT and (endpoint := await endpoint_at(_url(settings))):
+    if endpoint := await endpoint_of(camera):
         settings.setdefault("endpoint", endpoint)
     known.database.added_cameras.add(AddedCamera(name, options.name, camera.driver, settings))
-    print(f"camera {name} is added; {await _follow(known, now=options.now)}")
+    await known.is_now(name, trial.inspection.info)
+    known.audit("AddCamera", f"{name}: driver {camera.driver}, {trial.failure or 'tested'}")
+    print(f"camera {name} is added; {await known.follow(now=options.now)}")
     return 0
 
 
-async def _offer(name: str, known: _Known) -> int:
+async def _offer(name: str, known: Known) -> int:
     """List what could be added, with what is there already."""
-    hosts = {str(camera.settings.get(_ADDRESS[_BY_ENDPOINT])): camera.id for camera in known.cameras}
+    hosts = {str(camera.settings.get(ADDRESS[BY_ENDPOINT])): camera.id for camera in known.cameras}
     for found in await probe(SEARCH_SECONDS, known.config.discovery.interfaces):
         addresses = {text for url in found.xaddrs for text in (url, urlsplit(url).netloc, urlsplit(url).hostname)}
         there = next((f"is camera {camera}" for host, camera in hosts.items() if host in addresses), "")
@@ -165,24 +134,16 @@ async def _offer(name: str, known: _Known) -> int:
     return 1
 
 
-def _url(settings: dict[str, Any]) -> str:
-    """Return the URL of a camera's address."""
-    address, port = str(settings[_ADDRESS[_BY_ENDPOINT]]), settings.get("port")
-    url = address if "://" in address else f"http://{address}"
-    return url if port is None or urlsplit(url).port else urlsplit(url)._replace(netloc=f"{address}:{port}").geturl()
-
-
-async def _remove(options: argparse.Namespace, known: _Known) -> int:
+async def _remove(options: argparse.Namespace, known: Known) -> int:
     """Remove a camera that was added by command. What was recorded of it stays."""
-    if options.id not in {camera.id for camera in known.added}:
-        known.find(options.id)
-        raise GatewayError(ErrorKind.CONFLICT, f"camera {options.id!r} is in the configuration: remove it there")
+    known.find_added(options.id)
     known.database.added_cameras.remove(options.id)
-    print(f"camera {options.id} is removed; {await _follow(known, now=options.now)}")
+    known.audit("RemoveCamera", options.id)
+    print(f"camera {options.id} is removed; {await known.follow(now=options.now)}")
     return 0
 
 
-async def _test(options: argparse.Namespace, known: _Known) -> int:
+async def _test(options: argparse.Namespace, known: Known) -> int:
     """Test a camera: is it reached, does it let us in, does it describe itself, does a picture come. Adds nothing."""
     if (options.id is None) == (options.address is None):
         raise GatewayError(ErrorKind.INVALID, "name either a camera's ID or an --address")
@@ -194,9 +155,9 @@ async def _test(options: argparse.Namespace, known: _Known) -> int:
     return int(not trial.passed)
 
 
-async def _list(options: argparse.Namespace, known: _Known) -> int:
+async def _list(options: argparse.Namespace, known: Known) -> int:
     """List the cameras in their order: state, driver, and where they are from; without a running gateway, no state."""
-    states = {each["id"]: each["state"] for each in await _running(known)}
+    states = {each["id"]: each["state"] for each in await known.running() or []}
     rows = [(camera, "configuration") for camera in known.config.cameras]
     rows += [(configured(camera), "added") for camera in known.added]
     table = [
@@ -212,42 +173,14 @@ async def _list(options: argparse.Namespace, known: _Known) -> int:
     return 0
 
 
-async def _show(options: argparse.Namespace, known: _Known) -> int:
-    """Print a camera's settings without its secrets, its state in the running gateway, and what it says of itself."""
-    camera = known.find(options.id)
-    print(f"{camera.id}: {camera.name or camera.id}, driver {camera.driver}")
-    driver = known.driver(camera)
-    settings = driver.settings
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        shown = "(set)" if isinstance(value, Secret) else "" if value is None else value
-        print(f"  {each.name:20} {shown}")
-    for live in await _running(known):
-        if live["id"] == camera.id:
-            print(f"state {live['state']}")
-            for profile in live["profiles"]:
-                picture = f"{profile['video']} {profile['width']}x{profile['height']} {profile['frame_rate']:g}/s"
-                print(f"  {profile['name']:20} {profile['state']} {picture} {profile['path']}")
-    try:
-        found = await inspect(driver)
-    except GatewayError as error:
-        print(f"camera: {error.message}")
-        return 1
-    info = found.info
-    print(f"camera {info.manufacturer} {info.model}, firmware {info.firmware}, serial number {info.serial}")
-    for label, value in found.facts:
-        print(f"  {label:20} {value}")
-    return 0
-
-
-async def _trial(options: argparse.Namespace, known: _Known, name: str) -> tuple[Camera, CameraTrial]:
+async def _trial(options: argparse.Namespace, known: Known, name: str) -> tuple[Camera, CameraTrial]:
     """Try the camera that the options name; returns it with the login that was taken."""
 
     def camera(login: _Login | None) -> Camera:
         return Camera(id=name, name=None, driver=options.driver, settings=_settings(options, login))
 
     if options.try_logins is None:
-        login = None if options.user is None else _Login(options.user, _password(options.user))
+        login = None if options.user is None else _Login(options.user, ask_password(options.user))
         made = camera(login)
         return made, await try_camera(known.driver(made))
     logins = _logins(options.try_logins)
@@ -261,7 +194,7 @@ async def _trial(options: argparse.Namespace, known: _Known, name: str) -> tuple
 
 def _settings(options: argparse.Namespace, login: _Login | None) -> dict[str, Any]:
     """Return the driver's settings that the options say. Raises GatewayError."""
-    settings: dict[str, Any] = {_ADDRESS.get(options.driver, "address"): options.address}
+    settings: dict[str, Any] = {ADDRESS.get(options.driver, "address"): options.address}
     for text in options.set:
         key, separator, value = text.partition("=")
         if not separator or not key:
@@ -290,37 +223,8 @@ def _logins(path: Path) -> Sequence[_Login]:
     return [_Login(user, Secret(password)) for user, _, password in pairs]
 
 
-def _password(user: str) -> Secret:
-    if not sys.stdin.isatty():
-        return Secret(sys.stdin.readline().rstrip("\n"))
-    return Secret(getpass.getpass(f"Password of {user} on the camera: "))
-
-
 def _print_trial(trial: CameraTrial) -> None:
     for each in trial.steps:
         print(f"{each.step:14} {'yes' if each.passed else 'NO':4} {each.detail}".rstrip())
     for label, value in trial.inspection.facts:
         print(f"  {label:20} {value}")
-
-
-async def _running(known: _Known) -> list[dict[str, Any]]:
-    """Return the cameras of the running gateway; none when none runs."""
-    found = await _ask(known, "cameras")
-    return found if isinstance(found, list) else []
-
-
-async def _follow(known: _Known, *, now: bool) -> str:
-    """Have the running gateway take what has changed, and say when it does."""
-    if not now:
-        return "a running gateway follows at its next start, or with --now"
-    return "the gateway restarts" if await _ask(known, "restart") is None else "no gateway is running"
-
-
-async def _ask(known: _Known, command: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what a running gateway answers, or False when none runs."""
-    try:
-        return await ask(data_directory(known.config), command, {})
-    except GatewayError as error:
-        if error.kind is ErrorKind.UNAVAILABLE:
-            return False
-        raise

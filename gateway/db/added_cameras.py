@@ -39,13 +39,20 @@ class AddedCameraStore:
 
     def add(self, camera: AddedCamera) -> None:
         """Keep one more; returns at once."""
-        settings = {key: self._sealed(camera.id, key, value) for key, value in camera.settings.items()}
-        record = {"id": camera.id, "name": camera.name, "driver": camera.driver, "settings": settings}
-        self._settings.store(_KEY, [*(self._settings.load(_KEY) or []), record])
+        self._settings.store(_KEY, [*(self._settings.load(_KEY) or []), self._record(camera)])
+
+    def replace(self, camera: AddedCamera) -> None:
+        """Keep one in place of that with the same id; returns at once."""
+        records = self._settings.load(_KEY) or []
+        self._settings.store(_KEY, [self._record(camera) if each["id"] == camera.id else each for each in records])
 
     def remove(self, camera: str) -> None:
         """Forget one by its id; returns at once."""
         self._settings.store(_KEY, [each for each in self._settings.load(_KEY) or [] if each["id"] != camera])
+
+    def _record(self, camera: AddedCamera) -> dict[str, object]:
+        settings = {key: self._sealed(camera.id, key, value) for key, value in camera.settings.items()}
+        return {"id": camera.id, "name": camera.name, "driver": camera.driver, "settings": settings}
 
     def _sealed(self, camera: str, key: str, value: object) -> object:
         return {_SEALED: self._box.seal(value, _identity(camera, key)).hex()} if isinstance(value, Secret) else value

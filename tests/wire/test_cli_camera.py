@@ -68,6 +68,12 @@ async def test_a_camera_is_tested_added_shown_and_removed(terminal: Terminal, tm
         assert "camera Acme Eye 3, firmware 1.2, serial number A7" in out
         assert "password             (set)" in out
         assert PASSWORD not in out
+        asked = len(camera.asked)
+        status, out, _ = await terminal("show", "yard", "--json")
+        shown = json.loads(out)
+        assert (status, shown["identity"]["serial"], shown["running"], asked) == (0, "A7", None, len(camera.asked))
+        status, out, _ = await terminal("show", "yard", "--live")
+        assert "camera now: Acme Eye 3, firmware 1.2, serial number A7, hardware h" in out
         status, _, err = await terminal("add", "yard", camera.address)
         assert (status, err.strip()) == (1, "gateway: there is a camera 'yard' already")
         sending.cancel()
@@ -79,6 +85,9 @@ async def test_a_camera_is_tested_added_shown_and_removed(terminal: Terminal, tm
     database.close()
     assert (added.id, added.driver, added.settings["password"]) == ("yard", "onvif", Secret(PASSWORD))
 
+    status, out, _ = await terminal("show", "yard", "--live")
+    assert status == 1
+    assert out.splitlines()[-1].startswith(f"camera now: camera {camera.address} can't be reached: ")
     assert (await terminal("remove", "yard"))[1].startswith("camera yard is removed; ")
     assert (await terminal("list"))[1] == ""
     status, _, err = await terminal("remove", "yard")
@@ -120,7 +129,7 @@ async def test_the_endpoint_of_a_camera_is_kept(
         asked.append(url)
         return "urn:uuid:7"
 
-    monkeypatch.setattr("gateway.cli_camera.endpoint_at", endpoint)
+    monkeypatch.setattr("gateway.cli_camera_known.endpoint_at", endpoint)
     await terminal("add", "door", "127.0.0.1", "--set", "port=1", "--untested")
     await terminal("add", "yard", "127.0.0.1:2", "--set", "endpoint=urn:uuid:8", "--untested")
     assert asked == ["http://127.0.0.1:1", "http://127.0.0.1:2"]
@@ -141,6 +150,79 @@ async def test_logins_are_tried_with_consent_only(terminal: Terminal, tmp_path: 
         status, out, _ = await terminal(*trial, "--consent")
         assert (status, camera.refused) == (1, 0)  # there are no media, but the first login was taken
         assert "described      yes" in out
+
+
+async def audited(data: Path) -> list[tuple[str, str]]:
+    database = open_database(data)
+    entries = await database.audit.latest()
+    database.close()
+    return [(entry.action, entry.detail) for entry in reversed(entries)]
+
+
+async def test_a_replaced_camera_is_accepted_by_command(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoints = iter(("urn:uuid:1", "urn:uuid:2"))
+
+    async def endpoint(_: str) -> str:
+        return next(endpoints)
+
+    monkeypatch.setattr("gateway.cli_camera_known.endpoint_at", endpoint)
+    async with ScriptedOnvif(stream_uri="rtsp://10.9.8.7:1/{token}") as camera:
+        await terminal("add", "yard", camera.address, "--user", "admin", "--untested")
+        camera.serial = "B8"
+        status, out, _ = await terminal("accept", "yard", "--now")
+        assert (status, out.splitlines()) == (
+            0,
+            ["camera yard is Acme Eye 3 with serial number 'B8' now", "no gateway is running"],
+        )
+        _, out, _ = await terminal("show", "yard", "--json")
+    assert [each["text"] for each in json.loads(out)["history"]] == [
+        "is manufacturer Acme, model Eye 3, firmware 1.2, serial A7, hardware h",
+        "serial 'B8' instead of 'A7'",
+    ]
+    assert json.loads(out)["settings"]["endpoint"] == "urn:uuid:2"
+    assert await audited(tmp_path / "data") == [
+        ("AddCamera", "yard: driver onvif, unavailable"),
+        ("AcceptCamera", "yard: serial number 'B8' instead of 'A7'"),
+    ]
+
+
+async def test_the_login_of_an_added_camera_is_set_if_the_camera_takes_it(terminal: Terminal, tmp_path: Path) -> None:
+    async with ScriptedOnvif(stream_uri="rtsp://10.9.8.7:1/{token}", password="n3w") as camera:
+        await terminal("add", "yard", camera.address, "--user", "admin", "--untested")
+        status, _, err = await terminal("passwd", "yard", password="wrong")
+        assert status == 1
+        assert "refuses user 'admin' or the password" in err
+        status, out, _ = await terminal("passwd", "yard", password="n3w")
+        assert (status, out) == (
+            0,
+            "the login of camera yard is set; a running gateway follows at its next start, or with --now\n",
+        )
+    await terminal("remove", "yard")
+    assert [each for each in await audited(tmp_path / "data") if "Add" not in each[0]] == [
+        ("SetCameraPassword", "yard: user 'admin'"),
+        ("RemoveCamera", "yard"),
+    ]
+
+
+async def test_a_camera_of_the_configuration_is_changed_there(terminal: Terminal, tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    camera = '[[camera]]\nid = "yard"\ndriver = "rtsp"\n[camera.settings]\nmain = "rtsp://h/1"\n'
+    path.write_text(camera + 'password = { env = "NOT_HERE" }')
+    for command in ("passwd", "remove"):
+        status, _, err = await terminal(command, "yard", "--config", str(path))
+        assert (status, err.strip()) == (1, "gateway: camera 'yard' is in the configuration: change it there")
+    status, out, _ = await terminal("show", "yard", "--config", str(path))
+    assert status == 0
+    assert out.splitlines() == [
+        "yard: yard, driver rtsp",
+        "  main                 rtsp://h/1",
+        "  password             (set)",
+        "  (problem)            camera yard.settings.password: the environment variable 'NOT_HERE' is not set",
+        "state not running",
+        "last seen never",
+    ]
 
 
 @pytest.mark.parametrize(
