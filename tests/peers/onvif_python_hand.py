@@ -2,7 +2,7 @@
 
 Run with the Python of an environment that has onvif-python: onvif_python_hand.py HOST PORT USER PASSWORD.
 A line is ["ptz", "GetStatus", {"ProfileToken": "yard_main"}]; the answer is a line {"answer": …}, {"fault": "ter:…",
-"reason": …} or, when the library itself fails, {"error": …}.
+"reason": …} or, when the library itself fails, {"error": …}. ["events", "states", {}] asks a pull point for all states.
 """
 
 # ruff: noqa: T201 - it prints what it found
@@ -32,9 +32,25 @@ def main(host: str, port: str, user: str, password: str) -> None:
     services: dict[str, Any] = {}
     for line in sys.stdin:
         service, operation, arguments = json.loads(line)
+        if (service, operation) == ("events", "states"):
+            print(json.dumps({"answer": states(client)}), flush=True)
+            continue
         if service not in services:
             services[service] = getattr(client, ACCESSORS.get(service, service))()
         print(json.dumps(call(services[service], service, operation, arguments), default=plain), flush=True)
+
+
+def states(client: ONVIFClient) -> dict[str, str]:
+    """Return the present value of every state by its source."""
+    pull_point = client.pullpoint(client.events().CreatePullPointSubscription())
+    found = {}
+    for message in pull_point.PullMessages(timedelta(seconds=1), 100).NotificationMessage:
+        [content] = message.Message._value_1
+        items = {part: content.xpath(f"*[local-name() = '{part}']/*[1]") for part in ("Source", "Data")}
+        if items["Source"] and items["Data"]:
+            found[items["Source"][0].get("Value")] = items["Data"][0].get("Value")
+    pull_point.Unsubscribe()
+    return found
 
 
 def call(target: Any, service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
