@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.sdk.controls import CameraControls
 from gateway_onvif.asking import Asker
+from gateway_onvif.contacts import Wired
 from gateway_onvif.description import Description
 from gateway_onvif.device_io import read_inputs, read_relays
 from gateway_onvif.encoders import Encoders, read_options
@@ -19,7 +20,9 @@ _LOST: Final = (ErrorKind.UNAVAILABLE, ErrorKind.UNAUTHENTICATED)
 _Ability = TypeVar("_Ability")
 
 
-async def read_controls(asker: Asker, described: Description, changed: Callable[[], None]) -> CameraControls:
+async def read_controls(
+    asker: Asker, described: Description, wired: Wired, changed: Callable[[], None]
+) -> CameraControls:
     """Ask a camera what it has; `changed` is called when an encoder was set. Raises GatewayError.
 
     What a camera announces and then refuses to tell, it does not have.
@@ -29,8 +32,10 @@ async def read_controls(asker: Asker, described: Description, changed: Callable[
         encoding=await _tried("encoders", _read_encoders(asker, described, changed)),
         imaging=await _tried("imaging", read_imaging(asker, source)) if asker.offers(IMAGING) and source else None,
         ptz=await _tried("PTZ", read_ptz(asker, head)) if asker.offers(PTZ) and head else None,
-        relays=await _tried("relays", read_relays(asker)),
-        inputs=await _tried("inputs", read_inputs(asker)) if asker.offers(DEVICE_IO) else None,
+        relays=None if wired.nothing else await _tried("relays", read_relays(asker, wired.has)),
+        inputs=None
+        if wired.nothing or not asker.offers(DEVICE_IO)
+        else await _tried("inputs", read_inputs(asker, wired.has)),
     )
 
 

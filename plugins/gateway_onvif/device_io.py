@@ -4,7 +4,7 @@ A camera without the Device IO service has its relays in the Device service, wit
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gateway.domain.device_io import DigitalInput, IdleState, RelayMode, RelayOptions, RelayOutput
@@ -29,7 +29,7 @@ class CameraRelays:
 
     async def outputs(self) -> tuple[RelayOutput, ...]:
         """Return the relays with their settings."""
-        return await _outputs(self._asker)
+        return tuple(relay for relay in await _outputs(self._asker) if relay.token in self.options)
 
     async def set_output(self, output: RelayOutput) -> None:
         """Change a relay's settings."""
@@ -62,7 +62,7 @@ class CameraInputs:
 
     async def inputs(self) -> tuple[DigitalInput, ...]:
         """Return the inputs with their settings."""
-        return await _inputs(self._asker)
+        return tuple(each for each in await _inputs(self._asker) if each.token in self.tokens)
 
     async def set_input(self, wanted: DigitalInput) -> None:
         """Change an input's idle state."""
@@ -70,9 +70,9 @@ class CameraInputs:
         await self._asker.ask(DEVICE_IO, element("tmd:SetDigitalInputConfigurations", found))
 
 
-async def read_relays(asker: Asker) -> CameraRelays | None:
-    """Ask for the relays, None where there are none. Raises GatewayError."""
-    relays = await _outputs(asker)
+async def read_relays(asker: Asker, has: Callable[[str], bool]) -> CameraRelays | None:
+    """Ask for the relays, None where there are none; `has` knows the camera's by token. Raises GatewayError."""
+    relays = [relay for relay in await _outputs(asker) if has(relay.token)]
     known: dict[str, RelayOptions] = {}
     if relays and asker.offers(DEVICE_IO):
         try:
@@ -84,9 +84,9 @@ async def read_relays(asker: Asker) -> CameraRelays | None:
     return CameraRelays(asker, {relay.token: known.get(relay.token, _ANY) for relay in relays}) if relays else None
 
 
-async def read_inputs(asker: Asker) -> CameraInputs | None:
-    """Ask for the digital inputs, None where there are none. Raises GatewayError."""
-    found = await _inputs(asker)
+async def read_inputs(asker: Asker, has: Callable[[str], bool]) -> CameraInputs | None:
+    """Ask for the digital inputs, as `read_relays` does for relays. Raises GatewayError."""
+    found = [each for each in await _inputs(asker) if has(each.token)]
     return CameraInputs(asker, tuple(each.token for each in found)) if found else None
 
 

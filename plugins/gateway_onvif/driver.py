@@ -20,6 +20,7 @@ from gateway_onvif.asking import Asker
 from gateway_onvif.base_notification import listen
 from gateway_onvif.capabilities import names_of
 from gateway_onvif.client import SoapClient
+from gateway_onvif.contacts import Wired
 from gateway_onvif.controls import read_controls
 from gateway_onvif.description import Description, Stream, describe, facts, read_clock
 from gateway_onvif.messages import EVENTS
@@ -50,6 +51,8 @@ class OnvifSettings:
     """Token of the profile for `main`; the largest picture by default."""
     sub_profile: str = ""
     """Token of the profile for `sub`; the smallest sensible picture by default."""
+    contacts: tuple[str, ...] | None = None
+    """Tokens of the relays and digital inputs at this camera; by default the first video source of a device has all."""
     transport: Literal["tcp", "udp", "http"] = "tcp"
     """How the media come: over RTSP's connection, by UDP, or with RTSP over HTTP. TCP loses nothing."""
     connect_timeout: float = 5.0
@@ -131,11 +134,13 @@ class OnvifDriver(CameraDriver):
         if service is None:
             raise GatewayError(ErrorKind.UNSUPPORTED, f"camera {name_of(self._device)} has no Event service")
 
+        wired = self._wired(described)
+
         def take(answer: Element) -> None:
             for found in read(answer, described.main.profile, described.profiles):
                 if isinstance(found, Changed):
                     self._was_changed()
-                else:
+                elif wired.hears(found):
                     tell(found)
 
         async with self.client() as client:
@@ -160,7 +165,7 @@ class OnvifDriver(CameraDriver):
         """Ask the camera what of it can be controlled."""
         described = await self.describe()
         asker = Asker(self._known, described.services, self._patience, self.context.clock)
-        controls = await read_controls(asker, described, self._was_changed)
+        controls = await read_controls(asker, described, self._wired(described), self._was_changed)
         return replace(controls, backchannel=await self._backchannel(described.main))
 
     async def _backchannel(self, stream: Stream) -> RtspBackchannel | None:
@@ -175,6 +180,9 @@ class OnvifDriver(CameraDriver):
 
     def _rtsp(self, stream: Stream) -> CameraUrl:
         return parse(stream.url).with_credentials(self._wanted.username, self._wanted.password)
+
+    def _wired(self, described: Description) -> Wired:
+        return Wired(described, self._wanted.contacts)
 
     def _was_changed(self) -> None:
         """Have the camera described anew, and the streams follow."""

@@ -205,6 +205,30 @@ async def test_relays_and_inputs() -> None:
         assert dict(sent.attrib) == {"token": "i2", "IdleState": "closed"}
 
 
+TWO_CHANNELS = [("a", "first", "H264", 1920, 1080), ("b", "second", "H264", 1920, 1080)]
+
+
+@pytest.mark.parametrize(
+    ("source", "contacts", "relays", "inputs"),
+    [
+        ("first", None, ["r1"], ("i1", "i2")),
+        ("second", None, [], ()),
+        ("first", ("r1", "i2"), ["r1"], ("i2",)),
+        ("second", ("i1",), [], ("i1",)),
+        ("first", (), [], ()),
+    ],
+)
+async def test_contacts_of_a_device_with_several_channels_are_those_of_one(
+    source: str, contacts: tuple[str, ...] | None, relays: list[str], inputs: tuple[str, ...]
+) -> None:
+    async with ControlledOnvif(profiles=TWO_CHANNELS) as camera:
+        found = await driver(camera, source=source, contacts=contacts).controls()
+        assert list(found.relays.options if found.relays else ()) == relays
+        assert [each.token for each in (await found.relays.outputs() if found.relays else ())] == relays
+        assert (found.inputs.tokens if found.inputs else ()) == inputs
+        assert tuple(each.token for each in (await found.inputs.inputs() if found.inputs else ())) == inputs
+
+
 async def test_relays_of_a_camera_without_the_device_io_service() -> None:
     async with ControlledOnvif(services=MEDIA1) as camera:
         found = await controls(camera)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from peers.scripted_camera import ScriptedCamera
@@ -19,15 +20,15 @@ MOVING = '<tt:SimpleItem Name="State" Value="{}"/>'
 SOURCE = '<tt:SimpleItem Name="Source" Value="source"/>'
 
 
-def driver(camera: ScriptedOnvif) -> OnvifDriver:
-    settings = OnvifSettings(camera.address, username=USER, password=Secret(PASSWORD))
+def driver(camera: ScriptedOnvif, **more: Any) -> OnvifDriver:
+    settings = OnvifSettings(camera.address, username=USER, password=Secret(PASSWORD), **more)
     return OnvifDriver(settings, driver_context(FakeClock(int(NOW.timestamp()) * 1_000_000_000)))
 
 
 @contextlib.asynccontextmanager
-async def listening(camera: ScriptedOnvif) -> AsyncIterator["asyncio.Queue[DeviceEvent]"]:
+async def listening(camera: ScriptedOnvif, **settings: Any) -> AsyncIterator["asyncio.Queue[DeviceEvent]"]:
     told = asyncio.Queue[DeviceEvent]()
-    task = asyncio.create_task(driver(camera).events(told.put_nowait))
+    task = asyncio.create_task(driver(camera, **settings).events(told.put_nowait))
     try:
         yield told
     finally:
@@ -82,6 +83,27 @@ async def test_events_are_pulled_renewed_and_given_back(auth: str) -> None:
         assert camera.asked.count("Renew") >= 1
         assert camera.asked[-1] == "Unsubscribe"
         assert camera.refused == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "heard_of"),
+    [({}, ["in1", "in2", ""]), ({"source": "other"}, [""]), ({"source": "other", "contacts": ("in2",)}, ["in2", ""])],
+)
+async def test_inputs_of_a_device_with_several_channels_are_heard_by_one(
+    settings: dict[str, Any], heard_of: list[str]
+) -> None:
+    profiles = [("a", "source", "H264", 640, 360), ("b", "other", "H264", 640, 360)]
+    async with ScriptedOnvif(profiles=profiles) as camera, listening(camera, **settings) as told:
+        for token in ("in1", "in2"):
+            contact = f'<tt:SimpleItem Name="InputToken" Value="{token}"/>'
+            state = '<tt:SimpleItem Name="LogicalState" Value="true"/>'
+            camera.notifications.put_nowait(notification("tns1:Device/Trigger/DigitalInput", contact, state))
+        source = settings.get("source", "source")
+        dark = f'<tt:SimpleItem Name="Source" Value="{source}"/>'
+        camera.notifications.put_nowait(
+            notification("tns1:VideoSource/ImageTooDark/ImagingService", dark, MOVING.format("true"))
+        )
+        assert [name for _, _, name in await heard(told, len(heard_of))] == heard_of
 
 
 async def test_events_of_the_other_sources_of_a_device_are_not_ours() -> None:
