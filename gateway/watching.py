@@ -50,6 +50,7 @@ class Watching:
         """Raises ConfigError for what can't be."""
         self._registry = registry
         self._plan = self.prepare(config)
+        self._picture_hold = config.events.picture_hold
         self._database = database
         self._clock = clock
         self._shared: MotionAlarms | None = None
@@ -100,7 +101,7 @@ class Watching:
     def camera_events(self, specs: Sequence[CameraSpec], bus: EventBus) -> CameraEvents:
         """Return what listens to the cameras that tell events themselves."""
         listened = [
-            EventCamera(spec.id, spec.driver, self._plan.told(spec.id), self._plan.holds[spec.id])
+            EventCamera(spec.id, spec.driver, self._plan.told(spec.id), self._plan.holds[spec.id], self._picture_hold)
             for spec in specs
             if isinstance(spec.driver, DeviceEvents)
         ]

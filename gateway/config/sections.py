@@ -113,11 +113,12 @@ class Brokers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Events(msgspec.Struct, frozen=True, kw_only=True):
-    """`[events]`: how many past events are kept for searches, for how long at least, and where notifications may go."""
+    """`[events]`: past events, where notifications may go, and alarms that cameras never end."""
 
     max_events: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] = 5_000_000
     days: Annotated[int, msgspec.Meta(ge=1, le=360)] = 30
     consumers: tuple[Network, ...] = ()
+    picture_hold: Annotated[float, msgspec.Meta(ge=0, le=31_536_000)] = 86_400.0
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

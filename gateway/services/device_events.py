@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,6 +12,7 @@ from gateway.domain.event import Event, TopicDescription
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import DeviceEvents
 from gateway.services.eventbus import EventBus
+from gateway.services.expiring import Expiring
 from gateway.services.motion_alarm import MOTION_ALARM, MotionAlarms, MotionStretches
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
@@ -71,6 +72,8 @@ class EventCamera:
     """Whether its word on motion counts."""
     hold: float = 60.0
     """Seconds after which motion ends that it never ends, unless it says again that it goes on; 0: never."""
+    picture_hold: float = 86_400.0
+    """The same of alarms of its picture: too dark, too bright, blurred, another scene."""
 
     @property
     def tells(self) -> frozenset[DeviceEventKind]:
@@ -132,20 +135,18 @@ class _Listener:
         self._alarms = alarms
         self._source = source
         self._clock = clock
-        self._moving: dict[str, float] = {}
-        """When each rule of the camera last said that it sees motion."""
+        self._moving = Expiring(camera.hold, lambda _: self._tell_motion(), clock)
+        """Which rules of the camera see motion."""
+        self._pictures = Expiring(camera.picture_hold, self._end_pictures, clock)
+        """Which alarms of its picture go on, by their kinds."""
         self.stretches = MotionStretches()
         self._heard = False
         self._complaint = ""
-        self._news = asyncio.Event()
 
     async def run(self) -> None:
-        ending = asyncio.create_task(self._end_motion(), name=f"end of motion {self.camera.id}")
-        try:
-            await self._listen()
-        finally:
-            ending.cancel()
-            await asyncio.gather(ending, return_exceptions=True)
+        async with asyncio.TaskGroup() as tasks:
+            for name, work in (("events", self._listen), ("motion", self._moving.run), ("picture", self._pictures.run)):
+                tasks.create_task(work(), name=f"{name} of camera {self.camera.id}")
 
     async def _listen(self) -> None:
         delay = FIRST_DELAY
@@ -159,7 +160,7 @@ class _Listener:
                 self._complain(error.message)
             except Exception as error:  # noqa: BLE001 - the supervisor of a driver, which may be a stranger's
                 self._complain(f"{type(error).__name__}: {error}")
-            self._still()
+            self._still()  # but inputs, relays and alarms of the picture stay as they were last told
             if self._heard:
                 delay = FIRST_DELAY
             await self._clock.sleep(HOPELESS_DELAY if hopeless else delay)
@@ -176,23 +177,20 @@ class _Listener:
             token = {"RelayToken": relay_token(self.camera.id, event.name)}
             self._bus.publish(Event.of(RELAY.topic, token, {"LogicalState": "active" if event.on else "inactive"}))
         else:
-            self._bus.publish(Event.of(PICTURE_TOPICS[event.kind].topic, {"Source": self._source}, {"State": event.on}))
+            self._pictures.tell(event.kind, on=event.on)
+            self._tell_picture(event.kind, on=event.on)
 
     def believe(self, *, counts: bool, hold: float) -> None:
         """Take whether the camera's word on motion counts, and for how long."""
         self.camera = replace(self.camera, motion=counts, hold=hold)
         if not counts:
             self._still()
-        self._news.set()
+        self._moving.hold(hold)
 
     def _motion(self, event: DeviceEvent) -> None:
         if not self.camera.motion:
             return
-        if event.on:
-            self._moving[event.name] = self._clock.monotonic()
-            self._news.set()
-        else:
-            self._moving.pop(event.name, None)
+        self._moving.tell(event.name, on=event.on)
         self._tell_motion()
 
     def _tell_motion(self) -> None:
@@ -205,22 +203,12 @@ class _Listener:
             self._moving.clear()
             self._tell_motion()
 
-    async def _end_motion(self) -> None:
-        """End motion that the camera forgets to end."""
-        while True:
-            hold = self.camera.hold
-            self._news.clear()
-            if not self._moving or not hold:
-                await self._news.wait()
-                continue
-            oldest = min(self._moving.values())
-            await self._clock.sleep(max(oldest + hold - self._clock.monotonic(), 0.0))
-            limit = self._clock.monotonic() - hold
-            forgotten = [name for name, since in self._moving.items() if since <= limit]
-            for name in forgotten:
-                del self._moving[name]
-            if forgotten:
-                self._tell_motion()
+    def _end_pictures(self, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            self._tell_picture(DeviceEventKind(kind), on=False)
+
+    def _tell_picture(self, kind: DeviceEventKind, *, on: bool) -> None:
+        self._bus.publish(Event.of(PICTURE_TOPICS[kind].topic, {"Source": self._source}, {"State": on}))
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:

@@ -159,6 +159,41 @@ async def test_a_camera_without_events_or_a_login_is_left_in_peace() -> None:
             await scene.clock.advance(1)
 
 
+DARK, LIGHT = [("VideoSource/ImageTooDark/ImagingService", "VideoSource_door", state) for state in ("true", "false")]
+
+
+async def test_an_alarm_of_the_picture_that_the_camera_never_ends_is_ended_but_an_input_is_not() -> None:
+    async with listening() as scene:
+        hold = EventCamera("x", scene.camera, motion=False).picture_hold
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DARK, on=True))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.BLURRED, on=True))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.BLURRED, on=False))
+        scene.news()
+        await scene.clock.advance(hold - 1)
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DARK, on=True))  # it goes on
+        await scene.clock.advance(hold - 1)
+        assert scene.news() == []
+        await scene.clock.advance(1)
+        assert scene.news() == [LIGHT]
+        await scene.clock.advance(hold)
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DARK, on=True))
+        assert scene.news() == [DARK]
+
+
+async def test_what_was_told_last_stays_while_a_camera_is_lost_but_motion_does_not() -> None:
+    async with listening() as scene:
+        for kind in (DeviceEventKind.DARK, DeviceEventKind.DIGITAL_INPUT, DeviceEventKind.RELAY, MOTION):
+            scene.camera.tell(DeviceEvent(kind, on=True, name="1"))
+        scene.news()
+        await scene.camera.fail()
+        assert scene.news() == [ENDS]
+        await scene.clock.advance(FIRST_DELAY)
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DIGITAL_INPUT, on=True, name="1"))
+        scene.camera.tell(DeviceEvent(DeviceEventKind.DARK, on=False))
+        assert scene.news() == [LIGHT]
+
+
 async def test_pictures_and_inputs_have_topics_of_their_own() -> None:
     async with listening() as scene:
         scene.camera.tell(DeviceEvent(DeviceEventKind.DARK, on=True))
