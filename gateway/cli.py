@@ -17,7 +17,7 @@ import msgspec
 
 from gateway import cli_archive, cli_camera
 from gateway.config import Config, ConfigError, Http, Rtsp, data_directory, load, parse_listen
-from gateway.db import open_database
+from gateway.db import AuditEntry, open_database
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.drivers import camera_specs, demo_cameras
@@ -221,12 +221,21 @@ def _probe(options: argparse.Namespace) -> int:
     return 0
 
 
+_AUDITED = {"add": "AddUser", "passwd": "SetUserPassword"}
+
+
 def _users(options: argparse.Namespace) -> int:
     """Manage the users of ONVIF, RTSP and the console. A running gateway notices within seconds."""
     config = _read_config(options)
     database = open_database(data_directory(config), config.database.url)
     try:
-        return asyncio.run(_change_users(Accounts(database.accounts), options))
+        status = asyncio.run(_change_users(Accounts(database.accounts), options))
+        if options.action != "list":
+            detail = f"user {options.name!r}"
+            database.audit.record(
+                AuditEntry(SystemClock().utc_ns(), getpass.getuser(), "command line", _AUDITED[options.action], detail)
+            )
+        return status
     finally:
         database.close()
 

@@ -107,3 +107,6 @@ def test_a_camera_that_comes_back_is_relayed_soon(gateway: Gateway, network: Net
     second.process.wait(timeout=10)
     assert process.returncode == 0, errors
     assert json.loads(output)["video"]["since"] - back < RETURN_SECONDS
+    shown = json.loads(gateway.command("camera", "show", "returning", "--json").stdout)
+    assert shown["losses"]["24h"] >= 1
+    assert any(":7555" in each["error"] for each in shown["errors"])

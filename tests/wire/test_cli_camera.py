@@ -206,6 +206,13 @@ async def test_the_login_of_an_added_camera_is_set_if_the_camera_takes_it(termin
     ]
 
 
+async def test_changes_of_users_are_in_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for action in ("add", "passwd"):
+        monkeypatch.setattr("sys.stdin", io.StringIO("Correct-Horse-9\n"))
+        assert await asyncio.to_thread(main, ["users", "--data", str(tmp_path), action, "viewer"]) == 0
+    assert await audited(tmp_path) == [("AddUser", "user 'viewer'"), ("SetUserPassword", "user 'viewer'")]
+
+
 async def test_a_camera_of_the_configuration_is_changed_there(terminal: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "gateway.toml"
     camera = '[[camera]]\nid = "yard"\ndriver = "rtsp"\n[camera.settings]\nmain = "rtsp://h/1"\n'
