@@ -3,11 +3,16 @@
 from typing import ClassVar
 
 from gateway.onvif import media_faults as faults
+from gateway.onvif import media_outputs, media_settings
 from gateway.onvif import media_schema as schema
-from gateway.onvif import media_settings
 from gateway.onvif.contacts import Contacts, NoContacts
 from gateway.onvif.context import Context
-from gateway.onvif.media_model import AudioSourceConfiguration, MediaModel, VideoSourceConfiguration
+from gateway.onvif.media_model import (
+    AudioOutputConfiguration,
+    AudioSourceConfiguration,
+    MediaModel,
+    VideoSourceConfiguration,
+)
 from gateway.onvif.media_profiles import MediaProfiles
 from gateway.onvif.media_schema import Plain
 from gateway.services.profiles import ConfigurationKind as Kind
@@ -30,7 +35,7 @@ class DeviceIOService:
             "VideoSources": len(model.video_sources),
             "VideoOutputs": 0,
             "AudioSources": len(model.audio_sources),
-            "AudioOutputs": 0,
+            "AudioOutputs": len(model.audio_outputs),
             "RelayOutputs": len(self.contacts.relay_outputs()),
             "SerialPorts": 0,
             "DigitalInputs": (inputs := len(self.contacts.digital_inputs())),
@@ -101,16 +106,29 @@ class DeviceIOService:
         raise faults.no_video_output(request["VideoOutputToken"])
 
     async def GetAudioOutputs(self, _request: Plain, _context: Context) -> Plain:
-        """List no audio outputs."""
-        return {"Token": []}
+        """List the tokens of the cameras' loudspeakers."""
+        return {"Token": [each.output for each in self.profiles.model().audio_outputs.values()]}
 
     async def GetAudioOutputConfiguration(self, request: Plain, _context: Context) -> Plain:
-        """Refuse: there is no audio output."""
-        raise faults.no_config(request["AudioOutputToken"], "audio output")
+        """Return the configuration of a loudspeaker."""
+        model = self.profiles.model()
+        found = _output(model, request["AudioOutputToken"])
+        return {"AudioOutputConfiguration": media_outputs.output(found, model)}
 
     async def GetAudioOutputConfigurationOptions(self, request: Plain, _context: Context) -> Plain:
-        """Refuse: there is no audio output."""
-        raise faults.no_config(request["AudioOutputToken"], "audio output")
+        """Return the only values that a loudspeaker can have."""
+        found = _output(self.profiles.model(), request["AudioOutputToken"])
+        return {"AudioOutputOptions": media_outputs.output_options([found])}
+
+    async def SetAudioOutputConfiguration(self, request: Plain, _context: Context) -> Plain:
+        """Write what may be written of a loudspeaker."""
+        wanted = request["Configuration"]
+        current = self.profiles.model().audio_outputs.get(wanted["token"])
+        if current is None:
+            raise faults.no_config(wanted["token"])
+        media_outputs.check_output(current, wanted)
+        self.profiles.configure(Kind.AUDIO_OUTPUT, current.token, media_settings.written(current, wanted))
+        return {}
 
     async def GetRelayOutputs(self, _request: Plain, _context: Context) -> Plain:
         """List the cameras' relays."""
@@ -154,6 +172,13 @@ def _video(model: MediaModel, token: str) -> VideoSourceConfiguration:
         if configuration.source.token == token:
             return configuration
     raise faults.no_video_source(token)
+
+
+def _output(model: MediaModel, token: str) -> AudioOutputConfiguration:
+    for configuration in model.audio_outputs.values():
+        if configuration.output == token:
+            return configuration
+    raise faults.no_config(token, "audio output")
 
 
 def _audio(model: MediaModel, token: str) -> AudioSourceConfiguration:

@@ -1,22 +1,21 @@
 """Media1's configurations: list, read, compare, add, remove and write each kind by the same few operations."""
 
-from gateway.onvif import media1_schema, media_encoders, media_settings
+from gateway.onvif import media1_schema, media_encoders, media_outputs, media_settings
 from gateway.onvif.context import Context
 from gateway.onvif.media_entities import (
     ANALYTICS,
+    AUDIO_OUTPUT,
     AUDIO_SOURCE,
     METADATA,
     PTZ,
     VIDEO_SOURCE,
     Entity,
     Operation,
-    nothing,
+    audio_decoder,
     set_analytics,
     set_metadata,
     set_one,
     set_video_encoder,
-    unknown,
-    unsupported,
 )
 from gateway.onvif.media_profiles import MediaProfiles, compatible, find, find_profile, selected
 from gateway.onvif.media_schema import Plain
@@ -37,6 +36,10 @@ _AUDIO_ENCODER = Entity(
     lambda encoders, _model: media1_schema.audio_encoder_options(encoders),
     "AudioNotSupported",
 )
+
+_AUDIO_DECODER = audio_decoder(media_outputs.media1_decoder_options)
+_OPTIONAL = (ANALYTICS, PTZ, AUDIO_OUTPUT, _AUDIO_DECODER)
+"""Kinds that the device may not have at all: then nothing of them can be removed."""
 
 
 def _get_all(entity: Entity) -> Operation:
@@ -91,17 +94,13 @@ def _add(entity: Entity) -> Operation:
 def _remove(entity: Entity) -> Operation:
     async def operation(self: "Media1Configurations", request: Plain, _context: Context) -> Plain:
         model = self.profiles.model()
-        if entity in (ANALYTICS, PTZ) and not entity.table(model):
+        if entity in _OPTIONAL and not entity.table(model):
             find_profile(model, request["ProfileToken"])
             raise entity.missing(model, request)
         self.profiles.remove(request["ProfileToken"], [entity.kind])
         return {}
 
     return operation
-
-
-_NO_AUDIO_OUTPUT = unsupported("AudioOutputNotSupported", "audio output")
-_NO_AUDIO_DECODING = unsupported("AudioDecodingNotSupported", "audio decoding")
 
 
 class Media1Configurations:
@@ -126,6 +125,11 @@ class Media1Configurations:
         """List the channels with audio."""
         sources = self.profiles.model().audio_sources.values()
         return {"AudioSources": [{"token": source.token, "Channels": source.channels} for source in sources]}
+
+    async def GetAudioOutputs(self, _request: Plain, _context: Context) -> Plain:
+        """List the loudspeakers."""
+        outputs = self.profiles.model().audio_outputs.values()
+        return {"AudioOutputs": [{"token": each.output} for each in outputs]}
 
     async def GetGuaranteedNumberOfVideoEncoderInstances(self, request: Plain, _context: Context) -> Plain:
         """Tell how many streams a channel delivers at once: all of them."""
@@ -175,22 +179,21 @@ class Media1Configurations:
     AddMetadataConfiguration = _add(METADATA)
     RemoveMetadataConfiguration = _remove(METADATA)
 
-    GetAudioOutputs = nothing("AudioOutputs")
-    GetAudioOutputConfigurations = nothing()
-    GetCompatibleAudioOutputConfigurations = nothing()
-    GetAudioOutputConfiguration = unknown()
-    SetAudioOutputConfiguration = unknown()
-    GetAudioOutputConfigurationOptions = _NO_AUDIO_OUTPUT
-    AddAudioOutputConfiguration = _NO_AUDIO_OUTPUT
-    RemoveAudioOutputConfiguration = _NO_AUDIO_OUTPUT
+    GetAudioOutputConfigurations = _get_all(AUDIO_OUTPUT)
+    GetAudioOutputConfiguration = _get_one(AUDIO_OUTPUT)
+    GetCompatibleAudioOutputConfigurations = _get_compatible(AUDIO_OUTPUT)
+    GetAudioOutputConfigurationOptions = _get_options(AUDIO_OUTPUT)
+    SetAudioOutputConfiguration = set_one(AUDIO_OUTPUT)
+    AddAudioOutputConfiguration = _add(AUDIO_OUTPUT)
+    RemoveAudioOutputConfiguration = _remove(AUDIO_OUTPUT)
 
-    GetAudioDecoderConfigurations = nothing()
-    GetCompatibleAudioDecoderConfigurations = nothing()
-    GetAudioDecoderConfiguration = unknown()
-    SetAudioDecoderConfiguration = unknown()
-    GetAudioDecoderConfigurationOptions = _NO_AUDIO_DECODING
-    AddAudioDecoderConfiguration = _NO_AUDIO_DECODING
-    RemoveAudioDecoderConfiguration = _NO_AUDIO_DECODING
+    GetAudioDecoderConfigurations = _get_all(_AUDIO_DECODER)
+    GetAudioDecoderConfiguration = _get_one(_AUDIO_DECODER)
+    GetCompatibleAudioDecoderConfigurations = _get_compatible(_AUDIO_DECODER)
+    GetAudioDecoderConfigurationOptions = _get_options(_AUDIO_DECODER)
+    SetAudioDecoderConfiguration = set_one(_AUDIO_DECODER)
+    AddAudioDecoderConfiguration = _add(_AUDIO_DECODER)
+    RemoveAudioDecoderConfiguration = _remove(_AUDIO_DECODER)
 
     GetVideoAnalyticsConfigurations = _get_all(ANALYTICS)
     GetCompatibleVideoAnalyticsConfigurations = _get_compatible(ANALYTICS)

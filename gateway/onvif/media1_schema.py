@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.domain.ranges import Range
-from gateway.onvif import ptz_schema
+from gateway.onvif import media_outputs, ptz_schema
 from gateway.onvif.media_encoders import options_of, quality_of
 from gateway.onvif.media_model import MEDIA1_ENCODINGS, AudioEncoder, MediaModel, Profile, VideoEncoder
 from gateway.onvif.media_schema import (
@@ -54,7 +54,12 @@ def profile(profile: Profile, model: MediaModel) -> Plain:
         value["VideoAnalyticsConfiguration"] = analytics(motion, model)
     if head := model.ptz.get(tokens.get(ConfigurationKind.PTZ, "")):
         value["PTZConfiguration"] = ptz_schema.configuration(head, model)
-    return value
+    extension: Plain = {}
+    if mouth := model.audio_outputs.get(tokens.get(ConfigurationKind.AUDIO_OUTPUT, "")):
+        extension["AudioOutputConfiguration"] = media_outputs.output(mouth, model)
+    if speech := model.audio_decoders.get(tokens.get(ConfigurationKind.AUDIO_DECODER, "")):
+        extension["AudioDecoderConfiguration"] = media_outputs.decoder(speech, model)
+    return value | ({"Extension": extension} if extension else {})
 
 
 def video_encoder(encoder: VideoEncoder, model: MediaModel) -> Plain:

@@ -2,24 +2,23 @@
 
 from typing import ClassVar
 
-from gateway.onvif import media2_schema, media_encoders, media_settings
+from gateway.onvif import media2_schema, media_encoders, media_outputs, media_settings
 from gateway.onvif import media_faults as faults
 from gateway.onvif.codec import Kept
 from gateway.onvif.context import Context
 from gateway.onvif.media_entities import (
     ANALYTICS,
+    AUDIO_OUTPUT,
     AUDIO_SOURCE,
     METADATA,
     VIDEO_SOURCE,
     Entity,
     HasProfiles,
     Operation,
-    nothing,
+    audio_decoder,
     set_metadata,
     set_one,
     set_video_encoder,
-    unknown,
-    unsupported,
 )
 from gateway.onvif.media_model import MediaModel
 from gateway.onvif.media_osd import Media2Masks
@@ -43,6 +42,8 @@ _AUDIO_ENCODER = Entity(
     lambda encoders, _model: media2_schema.audio_encoder_options(encoders),
     "AudioNotSupported",
 )
+
+_AUDIO_DECODER = audio_decoder(media_outputs.media2_decoder_options)
 
 
 def _get(entity: Entity) -> Operation:
@@ -89,7 +90,8 @@ class Media2Service(Media2Masks):
         audio = (Kind.AUDIO_SOURCE, Kind.AUDIO_ENCODER) if model.audio_sources else ()
         motion = (Kind.ANALYTICS,) if model.analytics else ()
         heads = (Kind.PTZ,) if model.ptz else ()
-        kinds = (Kind.VIDEO_SOURCE, Kind.VIDEO_ENCODER, *audio, Kind.METADATA, *motion, *heads)
+        speech = (Kind.AUDIO_OUTPUT, Kind.AUDIO_DECODER) if model.audio_outputs else ()
+        kinds = (Kind.VIDEO_SOURCE, Kind.VIDEO_ENCODER, *audio, *speech, Kind.METADATA, *motion, *heads)
         websocket = {"RTSPWebSocketUri": streaming.websocket} if streaming.websocket else {}
         return {
             "SnapshotUri": True,
@@ -190,13 +192,12 @@ class Media2Service(Media2Masks):
     GetMetadataConfigurations = _get(METADATA)
     GetMetadataConfigurationOptions = _get_options(METADATA)
     SetMetadataConfiguration = set_metadata
-
-    GetAudioOutputConfigurations = nothing()
-    GetAudioOutputConfigurationOptions = unsupported("AudioOutputNotSupported", "audio output")
-    SetAudioOutputConfiguration = unknown()
-    GetAudioDecoderConfigurations = nothing()
-    GetAudioDecoderConfigurationOptions = unsupported("AudioDecodingNotSupported", "audio decoding")
-    SetAudioDecoderConfiguration = unknown()
+    GetAudioOutputConfigurations = _get(AUDIO_OUTPUT)
+    GetAudioOutputConfigurationOptions = _get_options(AUDIO_OUTPUT)
+    SetAudioOutputConfiguration = set_one(AUDIO_OUTPUT)
+    GetAudioDecoderConfigurations = _get(_AUDIO_DECODER)
+    GetAudioDecoderConfigurationOptions = _get_options(_AUDIO_DECODER)
+    SetAudioDecoderConfiguration = set_one(_AUDIO_DECODER)
     GetAnalyticsConfigurations = _get(ANALYTICS)
 
 

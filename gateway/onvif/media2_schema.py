@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from gateway.onvif import ptz_schema
+from gateway.onvif import media_outputs, ptz_schema
 from gateway.onvif.media_encoders import options_of, quality_of
 from gateway.onvif.media_model import AudioEncoder, MediaModel, Profile, VideoEncoder
 from gateway.onvif.media_schema import (
@@ -43,6 +43,8 @@ def configuration(kind: ConfigurationKind, token: str, model: MediaModel) -> Pla
         ConfigurationKind.VIDEO_ENCODER: video_encoder,
         ConfigurationKind.AUDIO_SOURCE: audio_source_configuration,
         ConfigurationKind.AUDIO_ENCODER: audio_encoder,
+        ConfigurationKind.AUDIO_OUTPUT: media_outputs.output,
+        ConfigurationKind.AUDIO_DECODER: media_outputs.decoder,
         ConfigurationKind.METADATA: metadata,
         ConfigurationKind.ANALYTICS: analytics,
         ConfigurationKind.PTZ: ptz_schema.configuration,

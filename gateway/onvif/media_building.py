@@ -10,12 +10,14 @@ from gateway.domain.abilities import NO_ABILITIES, Abilities, EncoderAbility
 from gateway.domain.camera import Channel, ChannelProfile
 from gateway.domain.media import MediaKind, StreamDescription, TrackDescription
 from gateway.domain.ptz import PtzNode
-from gateway.onvif.media_figures import codec_profile_of, complete, kilobits_of, name_of, rate_of, video_of
+from gateway.onvif.media_figures import audio_names, codec_profile_of, complete, kilobits_of, name_of, rate_of, video_of
 from gateway.onvif.media_model import (
     MEDIA1_ENCODINGS,
     NO_GROUP,
     Analytics,
+    AudioDecoder,
     AudioEncoder,
+    AudioOutputConfiguration,
     AudioSource,
     AudioSourceConfiguration,
     Configuration,
@@ -30,9 +32,6 @@ from gateway.onvif.media_model import (
     video_source_token,
 )
 from gateway.services.profiles import ConfigurationKind, ConfigurationSettings, MulticastGroup, Profiles
-
-_MEDIA1_AUDIO = {"PCMU": "G711", "PCMA": "G711", "G726": "G726", "MPEG4-GENERIC": "AAC", "MP4A-LATM": "AAC"}
-_MEDIA2_AUDIO = {"MPEG4-GENERIC": "mpeg4-generic"}
 
 AnalyticsOf = Callable[[str], Mapping[str, Any] | None]
 """Modules and rules of a channel's video analytics, or None when motion is off."""
@@ -74,6 +73,8 @@ class _Builder:
         self._media1: dict[str, VideoEncoder] = {}
         self._audio_source_configurations: dict[str, AudioSourceConfiguration] = {}
         self._audio_encoders: dict[str, AudioEncoder] = {}
+        self._audio_outputs: dict[str, AudioOutputConfiguration] = {}
+        self._audio_decoders: dict[str, AudioDecoder] = {}
         self._metadata: dict[str, Metadata] = {}
         self._analytics: dict[str, Analytics] = {}
         self._ptz: dict[str, PtzConfiguration] = {}
@@ -87,6 +88,8 @@ class _Builder:
         abilities = self._abilities_of(channel.id)
         if abilities.ptz is not None:
             sources[ConfigurationKind.PTZ] = self._add_ptz(channel, abilities.ptz)
+        if abilities.loudspeaker:
+            sources |= self._add_loudspeaker(channel, abilities.loudspeaker)
         audio = next(filter(None, (description.first(MediaKind.AUDIO) for description in descriptions)), None)
         if audio is not None:
             sources[ConfigurationKind.AUDIO_SOURCE] = self._add_audio_source(channel, audio)
@@ -118,6 +121,8 @@ class _Builder:
             self._media1,
             self._audio_source_configurations,
             self._audio_encoders,
+            self._audio_outputs,
+            self._audio_decoders,
             self._metadata,
             self._analytics,
             self._ptz,
@@ -141,6 +146,8 @@ class _Builder:
             ConfigurationKind.VIDEO_ENCODER: self._video_encoders,
             ConfigurationKind.AUDIO_SOURCE: self._audio_source_configurations,
             ConfigurationKind.AUDIO_ENCODER: self._audio_encoders,
+            ConfigurationKind.AUDIO_OUTPUT: self._audio_outputs,
+            ConfigurationKind.AUDIO_DECODER: self._audio_decoders,
             ConfigurationKind.METADATA: self._metadata,
             ConfigurationKind.ANALYTICS: self._analytics,
             ConfigurationKind.PTZ: self._ptz,
@@ -161,6 +168,14 @@ class _Builder:
         token, name, settings = self._head("AudioSourceConfiguration", channel, "sound")
         self._audio_source_configurations[token] = AudioSourceConfiguration(token, name, channel.id, settings, source)
         return token
+
+    def _add_loudspeaker(self, channel: Channel, tracks: tuple[TrackDescription, ...]) -> dict[ConfigurationKind, str]:
+        token, name, settings = self._head("AudioOutputConfiguration", channel, "loudspeaker")
+        output = AudioOutputConfiguration(token, name, channel.id, settings, f"AudioOutput_{channel.id}")
+        token, name, settings = self._head("AudioDecoder", channel, "speech")
+        decoder = AudioDecoder(token, name, channel.id, settings, tracks)
+        self._audio_outputs[output.token], self._audio_decoders[decoder.token] = output, decoder
+        return {ConfigurationKind.AUDIO_OUTPUT: output.token, ConfigurationKind.AUDIO_DECODER: decoder.token}
 
     def _add_metadata(self, channel: Channel) -> None:
         token, name, settings = self._head("Metadata", channel, "metadata")
@@ -214,7 +229,7 @@ class _Builder:
 
     def _add_audio_encoder(self, channel: Channel, profile: ChannelProfile, track: TrackDescription) -> str:
         token, name, settings = self._head("AudioEncoder", channel, "audio", profile.name)
-        encoding = "G726" if track.encoding.startswith("G726") else track.encoding
+        encoding, media1_encoding = audio_names(track.encoding)
         bitrate, sample_rate = (track.audio.bitrate, track.audio.sample_rate) if track.audio else (0, 0)
         self._audio_encoders[token] = AudioEncoder(
             token=token,
@@ -222,8 +237,8 @@ class _Builder:
             channel=channel.id,
             settings=settings,
             path=profile.path,
-            encoding=_MEDIA2_AUDIO.get(encoding, encoding),
-            media1_encoding=_MEDIA1_AUDIO.get(encoding, ""),
+            encoding=encoding,
+            media1_encoding=media1_encoding,
             kilobits=kilobits_of(bitrate or 64_000),
             kilohertz=max(1, round((sample_rate or track.clock_rate) / 1000)),
             multicast=self._group(settings, profile.path, MediaKind.AUDIO),

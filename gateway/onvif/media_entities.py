@@ -6,13 +6,13 @@ from typing import Any, Protocol, TypeAlias
 
 from gateway.domain.errors import ErrorKind
 from gateway.domain.writing import WriteKind
-from gateway.onvif import media_encoders, media_metadata, media_settings, ptz_schema
+from gateway.onvif import media_encoders, media_metadata, media_outputs, media_settings, ptz_schema
 from gateway.onvif import media_faults as faults
 from gateway.onvif import media_schema as schema
 from gateway.onvif.context import Context
 from gateway.onvif.faults import Code, Sender, SoapFault
 from gateway.onvif.media_model import MediaModel
-from gateway.onvif.media_profiles import MediaProfiles, find, find_profile
+from gateway.onvif.media_profiles import MediaProfiles, find
 from gateway.onvif.media_schema import Plain
 from gateway.services.profiles import ConfigurationKind as Kind
 
@@ -88,6 +88,27 @@ PTZ = Entity(
     "PTZNotSupported",
 )
 
+AUDIO_OUTPUT = Entity(
+    Kind.AUDIO_OUTPUT,
+    lambda model: model.audio_outputs,
+    media_outputs.output,
+    media_outputs.check_output,
+    lambda configurations, _model: media_outputs.output_options(configurations),
+    "AudioOutputNotSupported",
+)
+
+
+def audio_decoder(options: Callable[[list[Any]], Plain | list[Plain]]) -> Entity:
+    """Return the audio decoders, whose options each service writes in its own way."""
+    return Entity(
+        Kind.AUDIO_DECODER,
+        lambda model: model.audio_decoders,
+        media_outputs.decoder,
+        lambda _configuration, _wanted: None,
+        lambda decoders, _model: options(decoders),
+        "AudioDecodingNotSupported",
+    )
+
 
 def set_analytics() -> Operation:
     """Write name, modules and rules of a video analytics configuration."""
@@ -152,36 +173,3 @@ async def set_metadata(self: HasProfiles, request: Plain, _context: Context) -> 
     settings = media_metadata.written_metadata(current.token, settings, wanted, self.profiles.read_filter)
     self.profiles.configure(METADATA.kind, current.token, settings)
     return {}
-
-
-def nothing(key: str = "Configurations") -> Operation:
-    """List what no channel has: an empty list, since clients take a fault here for a broken device."""
-
-    async def operation(self: HasProfiles, request: Plain, _context: Context) -> Plain:
-        if "ProfileToken" in request:
-            find_profile(self.profiles.model(), request["ProfileToken"])
-        if "ConfigurationToken" in request:
-            raise faults.no_config(request["ConfigurationToken"])
-        return {key: []}
-
-    return operation
-
-
-def unknown() -> Operation:
-    """Read or write one of what no channel has."""
-
-    async def operation(_self: object, request: Plain, _context: Context) -> Plain:
-        raise faults.no_config(request.get("ConfigurationToken") or request["Configuration"]["token"])
-
-    return operation
-
-
-def unsupported(code: str, what: str) -> Operation:
-    """Add, remove or ask for the options of what no channel has."""
-
-    async def operation(self: HasProfiles, request: Plain, _context: Context) -> Plain:
-        if "ProfileToken" in request:
-            find_profile(self.profiles.model(), request["ProfileToken"])
-        raise faults.not_supported(code, f"{what} is not supported by any channel")
-
-    return operation

@@ -10,6 +10,9 @@ from gateway.services.profiles import NAME_LIMIT
 _H264_PROFILES = frozenset({"Baseline", "Main", "Extended", "High"})
 _NEARLY_WHOLE = 0.2
 
+_MEDIA1_AUDIO = {"PCMU": "G711", "PCMA": "G711", "G726": "G726", "MPEG4-GENERIC": "AAC", "MP4A-LATM": "AAC"}
+_MEDIA2_AUDIO = {"MPEG4-GENERIC": "mpeg4-generic"}
+
 
 def complete(profile: ChannelProfile) -> StreamDescription:
     """Clients hang on a profile without an encoder, so what was never seen is shown with its placeholder."""
@@ -49,3 +52,9 @@ def codec_profile_of(encoding: str, declared: str) -> str:
     if encoding == "H265":
         return declared or "Main"
     return declared
+
+
+def audio_names(encoding: str) -> tuple[str, str]:
+    """Return what Media2 and Media1 call an audio codec; empty where Media1 has no word for it."""
+    name = "G726" if encoding.startswith("G726") else encoding
+    return _MEDIA2_AUDIO.get(name, name), _MEDIA1_AUDIO.get(name, "")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.abilities import EncoderAbility
+from gateway.domain.media import TrackDescription
 from gateway.domain.ptz import PtzNode
 from gateway.services.profiles import ConfigurationKind, ConfigurationSettings, MulticastGroup
 
@@ -99,6 +100,21 @@ class AudioEncoder(Configuration):
 
 
 @dataclass(frozen=True, slots=True)
+class AudioOutputConfiguration(Configuration):
+    """The loudspeaker of a channel's camera."""
+
+    output: str
+    """Token of the audio output."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDecoder(Configuration):
+    """What the loudspeaker of a channel's camera is told in."""
+
+    tracks: tuple[TrackDescription, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata(Configuration):
     """The metadata of a channel."""
 
@@ -148,6 +164,8 @@ class MediaModel:
     """By the same tokens, as Media1 can express them."""
     audio_source_configurations: Mapping[str, AudioSourceConfiguration]
     audio_encoders: Mapping[str, AudioEncoder]
+    audio_outputs: Mapping[str, AudioOutputConfiguration]
+    audio_decoders: Mapping[str, AudioDecoder]
     metadata: Mapping[str, Metadata]
     analytics: Mapping[str, Analytics]
     ptz: Mapping[str, PtzConfiguration]
@@ -160,6 +178,8 @@ class MediaModel:
             ConfigurationKind.VIDEO_ENCODER: self.video_encoders,
             ConfigurationKind.AUDIO_SOURCE: self.audio_source_configurations,
             ConfigurationKind.AUDIO_ENCODER: self.audio_encoders,
+            ConfigurationKind.AUDIO_OUTPUT: self.audio_outputs,
+            ConfigurationKind.AUDIO_DECODER: self.audio_decoders,
             ConfigurationKind.METADATA: self.metadata,
             ConfigurationKind.ANALYTICS: self.analytics,
             ConfigurationKind.PTZ: self.ptz,

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from lxml import etree
 
 from gateway.domain.abilities import NO_ABILITIES, Abilities
-from gateway.domain.camera import Channel
+from gateway.domain.camera import PROFILE_NAMES, Channel
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.event import Event
 from gateway.domain.media import MediaKind
@@ -26,7 +26,7 @@ from gateway.onvif.media_model import (
     metadata_token,
 )
 from gateway.onvif.media_uri import Transport, snapshot_uri, stream_uri
-from gateway.services.cameras import camera_path
+from gateway.services.cameras import camera_path, live_path
 from gateway.services.metadata import metadata_path
 from gateway.services.profiles import (
     ConfigurationKind,
@@ -252,9 +252,15 @@ class MediaProfiles:
         return model.media1_video_encoders.get(encoder.token, encoder).path if media1 else encoder.path
 
     def _stream_path(self, token: str, *, media1: bool) -> str:
-        """Return the RTSP path of a profile's stream: with metadata, or of that alone, if it is in the profile."""
+        """Return the RTSP path of a profile's stream: with metadata, or of that alone, if it is in the profile.
+
+        A profile that only talks has the path of its channel's main stream.
+        """
         model = self.model()
         configurations = find_profile(model, token).configurations
+        loudspeaker = model.audio_outputs.get(configurations.get(ConfigurationKind.AUDIO_OUTPUT, ""))
+        if loudspeaker is not None and not (_STREAMED | _ENCODERS) & configurations.keys():
+            return live_path(loudspeaker.channel, PROFILE_NAMES[0])
         if ConfigurationKind.METADATA not in configurations:
             return self._path(token, media1=media1)
         source = model.video_source_configurations.get(configurations.get(ConfigurationKind.VIDEO_SOURCE, ""))

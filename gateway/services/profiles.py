@@ -28,6 +28,8 @@ class ConfigurationKind(StrEnum):
     VIDEO_ENCODER = "VideoEncoder"
     AUDIO_SOURCE = "AudioSource"
     AUDIO_ENCODER = "AudioEncoder"
+    AUDIO_OUTPUT = "AudioOutput"
+    AUDIO_DECODER = "AudioDecoder"
     METADATA = "Metadata"
     ANALYTICS = "Analytics"
     PTZ = "PTZ"
