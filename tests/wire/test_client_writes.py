@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import av
 import pytest
 from aiohttp import ClientSession
+from made_kit import kept
 from rtsp_peers import Client
 from soap_kit import SOAP12, body_of, envelope, token
 
@@ -183,13 +184,7 @@ def configuration(folder: Path, policy: str) -> Config:
 
 @asynccontextmanager
 async def running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    cameras: list[SimulatedCamera] = []
-
-    def make(*arguments: Any, **options: Any) -> SimulatedCamera:
-        cameras.append(SimulatedCamera(*arguments, **options))
-        return cameras[-1]
-
-    monkeypatch.setattr(testpattern, "SimulatedCamera", make)
+    cameras = kept(monkeypatch, testpattern, SimulatedCamera)
     async with contextlib.AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(
             Gateway(configuration(folder, "apply"), {"GATEWAY_ADMIN_PASSWORD": PASSWORD})
