@@ -11,6 +11,7 @@ from gateway.protocols.rtp.packetize import Part
 from gateway.protocols.rtsp.parser import InterleavedFrame, serialize_frame
 from gateway.protocols.rtsp.transport import PortPair
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_continuation import Continuation
 from gateway.servers.rtsp_gso import Datagrams
 from gateway.servers.rtsp_refragment import Refragmenter
 from gateway.servers.rtsp_sender_tcp import Lane, TcpSender
@@ -81,6 +82,8 @@ class _TrackState:
     """As of the last report."""
     reported_ns: int = 0
     """Capture time of the unit that carried the last report; 0 asks for one with the next unit."""
+    last: AccessUnit | None = None
+    """As it was sent."""
 
     def report(self, unit: AccessUnit) -> bytes:
         """Return a sender report that ties the unit's timestamp to its capture time (RFC 3550 §6.4.1)."""
@@ -108,6 +111,7 @@ class StreamHub:
     __slots__ = (
         "_changed",
         "_clock",
+        "_continued",
         "_has_udp",
         "_key_interval_ns",
         "_lanes",
@@ -144,6 +148,8 @@ class StreamHub:
         video = description.first(MediaKind.VIDEO)
         self._video = -1 if video is None else description.tracks.index(video)
         self._states = [_TrackState() for _ in description.tracks]
+        self._continued: tuple[Continuation, ...] = ()
+        """By track, once the source has begun anew."""
         self._key_interval_ns = EARLY_REPORT_NS
         """A key frame carries a report when the last one is older than this; 0 while somebody waits for one."""
         self._routes: list[tuple[_Route, ...]] = [() for _ in description.tracks]
@@ -162,6 +168,9 @@ class StreamHub:
             self._changed(self, description)
             return
         self.description = description
+        self._continued = self._continued or tuple(Continuation(track.clock_rate) for track in description.tracks)
+        for continuation, state in zip(self._continued, self._states, strict=True):
+            continuation.after(state.last)
         for lane in self._lanes.values():
             lane.resynchronise()
         self._udp.resynchronise()
@@ -169,9 +178,13 @@ class StreamHub:
 
     def deliver(self, unit: AccessUnit) -> None:
         """Send one unit to all viewers. This runs for every frame of every camera: few steps, few objects."""
-        track, block = unit.track, unit.packets
+        track = unit.track
+        if self._continued:
+            unit = self._continued[track].next(unit)
+        block = unit.packets
         data, packets = block.data, len(block.offsets)
         state = self._states[track]
+        state.last = unit
         state.packets += packets
         state.octets += len(data) - _HEADERS * packets
         key = unit.keyframe and track == self._video
@@ -232,7 +245,8 @@ class StreamHub:
         gop = self.stream.gop
         if not gop or gop[0].utc_ns <= after_ns or (udp and self._refragmenter.needed(gop)):
             return Start((), waiting=True)
-        return Start(tuple(unit for unit in gop if unit.track in tracks), waiting=False)
+        units = (self._continued[unit.track].told(unit) if self._continued else unit for unit in gop)
+        return Start(tuple(unit for unit in units if unit.track in tracks), waiting=False)
 
     def newest_ns(self) -> int:
         """Return the capture time of the newest unit in memory, 0 when there is none."""
