@@ -1,12 +1,16 @@
 """The driver `rtsp`: a camera by its RTSP addresses."""
 
+import logging
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from gateway.domain.access import Secret
+from gateway.domain.errors import GatewayError
 from gateway.rtsp_client import CameraUrl, PlayerOptions, find_backchannel, parse, play
 from gateway.sdk.controls import CameraControls
 from gateway.sdk.driver import CameraDriver, DriverContext, MediaSink
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,14 @@ class RtspDriver(CameraDriver):
         await play(self._addresses[profile], self._options, self.context.clock, sink)
 
     async def controls(self) -> CameraControls:
-        """Ask the camera whether it can be talked to, on a connection of its own."""
-        if not self._wanted.backchannel:
-            return CameraControls()
-        main = self._addresses["main"]
-        return CameraControls(backchannel=await find_backchannel(main, self._options, self.context.clock))
+        """Ask the camera whether it can be talked to, on a connection of its own; one that breaks over it can't be."""
+        backchannel = None
+        if self._wanted.backchannel:
+            try:
+                backchannel = await find_backchannel(self._addresses["main"], self._options, self.context.clock)
+            except GatewayError as error:
+                _log.info("camera %s can't be talked to: %s", self.context.camera_id, error.message)
+        return CameraControls(backchannel=backchannel)
 
     def _address(self, text: str) -> CameraUrl:
         camera = parse(text)

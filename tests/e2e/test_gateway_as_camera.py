@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rtsp_peers
 from e2e.conftest import GATEWAY, PEERS
 from e2e.network import HOUSE, LAN, Network, Place
 from e2e.test_controls import Hand, namespaces, until
@@ -19,8 +22,10 @@ from e2e.test_vms_clients import client
 
 from gateway.domain.access import Secret
 from gateway.domain.device_event import DeviceEvent, DeviceEventKind
-from gateway.testing.drivers import driver_context
+from gateway.protocols.rtp.packet import RtpPacket, serialize
+from gateway.testing.drivers import RecordingSink, driver_context
 from gateway_onvif.driver import OnvifDriver, OnvifSettings
+from gateway_testpattern import tone
 
 pytestmark = pytest.mark.peer
 PASSWORD = "e2e-Pass.1"
@@ -55,13 +60,15 @@ enabled = false
 LISTEN = """
 import asyncio, json, sys
 from gateway.domain.access import Secret
-from gateway.testing.drivers import driver_context
+from gateway.protocols.rtp.packet import RtpPacket, serialize
+from gateway.testing.drivers import RecordingSink, driver_context
 from gateway_onvif.driver import OnvifDriver, OnvifSettings
 
 address, password = sys.argv[1:]
 driver = OnvifDriver(OnvifSettings(address, username="admin", password=Secret(password)), driver_context())
 asyncio.run(driver.events(lambda event: print(json.dumps([event.kind, event.on, event.name]), flush=True)))
 """
+HEARING = '[[camera]]\nid = "dome"\ndriver = "testpattern"\n[camera.settings]\nwidth = 320\nheight = 180\n'
 CROSSING = '[motion]\nenabled = true\nengine = "difference"\n[[camera]]\nid = "road"\ndriver = "crossing"\n'
 
 
@@ -228,6 +235,38 @@ async def test_the_motion_that_a_gateway_sees_is_heard_by_another(tmp_path: Path
         assert event.kind is DeviceEventKind.MOTION
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_what_is_said_to_a_gateway_is_heard_by_its_camera(tmp_path: Path) -> None:
+    with running(tmp_path / "near", HEARING) as near:
+        settings = OnvifSettings(near.report()["onvif"], username="admin", password=Secret(PASSWORD))
+        driver, sink = OnvifDriver(settings, driver_context()), RecordingSink()
+        async with asyncio.timeout(60):
+            while (loudspeaker := (await driver.controls()).backchannel) is None:  # noqa: ASYNC110 - it asks its camera first
+                await asyncio.sleep(0.2)
+        assert [track.encoding for track in loudspeaker.tracks] == ["PCMU", "PCMA"]
+        jobs = [
+            asyncio.create_task(driver.stream("main", sink)),
+            asyncio.create_task(loudspeaker.talk(loudspeaker.tracks[0], shouting())),
+        ]
+        await rtsp_peers.until(lambda: any(unit.track == 1 and is_shout(unit.payload()[0]) for unit in sink.units))
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        assert "'admin' at 127.0.0.1 talks to camera 'dome' in PCMU" in (near.folder / "log").read_text()
+
+
+async def shouting() -> AsyncIterator[bytes]:
+    """Say the loudest that there is, to and fro, in packets of 40 ms."""
+    for number in count():
+        yield serialize(RtpPacket(0, number % 65_536, number * 320, 1, marker=False, payload=b"\x00\x80" * 160))
+        await asyncio.sleep(0.04)
+
+
+def is_shout(sound: memoryview) -> bool:
+    """Tell whether most of a packet is louder than the camera's own beep ever is."""
+    levels = abs(tone.ULAW_LEVELS[np.frombuffer(sound, np.uint8)].astype(int))
+    return int((levels > 16_000).sum()) > len(levels) // 2
 
 
 def test_a_software_camera_of_somebody_else_passes_every_step(network: Network, ipycam: None, tmp_path: Path) -> None:

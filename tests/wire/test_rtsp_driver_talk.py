@@ -75,9 +75,13 @@ async def test_a_camera_that_knows_no_backchannel_is_not_disturbed() -> None:
         driver = RtspDriver(RtspSettings(main=camera.url), driver_context())
         assert (await driver.controls()).backchannel is None
         assert [request.method for request in camera.requests] == ["DESCRIBE"]
+        camera.answers["DESCRIBE"] = ""
+        deaf = RtspDriver(RtspSettings(main=camera.url, connect_timeout=0.05), driver_context())
+        assert (await deaf.controls()).backchannel is None
+        asked = len(camera.requests)
         silent = RtspDriver(RtspSettings(main=camera.url, backchannel=False), driver_context())
         assert (await silent.controls()).backchannel is None
-        assert len(camera.requests) == 1
+        assert len(camera.requests) == asked
 
 
 async def test_what_a_camera_does_not_take_any_more_is_an_error() -> None:
