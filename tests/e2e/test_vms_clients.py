@@ -52,25 +52,21 @@ def test_home_assistant_gets_every_stream_and_picture(measured: Gateway) -> None
     assert all(profile["jpeg_by_digest"] and profile["jpeg_by_basic"] for profile in profiles)
 
 
-# What is refused, by its fault: what belongs to the host, what no channel has, and tokens of things that do not exist.
+# What is refused, by its fault: what belongs to the host, what no channel has, what would change a fixed profile, and
+# tokens of things that do not exist.
 REFUSED = {
     "ter:OperationProhibited": "device: SetDNS SetHostname SetNTP SetNetworkDefaultGateway",
     "ter:SystemlogUnavailable": "device: GetSystemLog",
     "ter:SupportInformationUnavailable": "device: GetSystemSupportInformation",
     "ter:AuxiliaryDataNotSupported": "device: SendAuxiliaryCommand",
-    "ter:AudioDecodingNotSupported": "media: GetAudioDecoderConfigurationOptions AddAudioDecoderConfiguration "
-    "RemoveAudioDecoderConfiguration media2: GetAudioDecoderConfigurationOptions",
-    "ter:AudioOutputNotSupported": "media: GetAudioOutputConfigurationOptions AddAudioOutputConfiguration "
-    "RemoveAudioOutputConfiguration media2: GetAudioOutputConfigurationOptions",
+    "ter:ConfigurationConflict": "media: RemoveAudioDecoderConfiguration RemoveAudioOutputConfiguration",
     "ter:VideoAnalyticsNotSupported": "media: AddVideoAnalyticsConfiguration RemoveVideoAnalyticsConfiguration",
     "ter:NoVideoSourceMode": "media: SetVideoSourceMode media2: SetVideoSourceMode",
     "ter:NoVideoOutput": "deviceio: GetVideoOutputConfiguration GetVideoOutputConfigurationOptions",
     "ter:MaxOSDs": "media: CreateOSD media2: CreateOSD",
     "ter:MaxMasks": "media2: CreateMask",
-    "ter:NoConfig": "media: GetAudioDecoderConfiguration GetAudioOutputConfiguration GetVideoAnalyticsConfiguration "
-    "GetOSD SetAudioDecoderConfiguration SetAudioOutputConfiguration SetVideoAnalyticsConfiguration SetOSD DeleteOSD "
-    "media2: SetAudioDecoderConfiguration SetAudioOutputConfiguration SetMask SetOSD DeleteMask DeleteOSD "
-    "deviceio: GetAudioOutputConfiguration GetAudioOutputConfigurationOptions",
+    "ter:NoConfig": "media: GetVideoAnalyticsConfiguration GetOSD SetVideoAnalyticsConfiguration SetOSD DeleteOSD "
+    "media2: SetMask SetOSD DeleteMask DeleteOSD",
 }
 
 

@@ -129,7 +129,13 @@ class Session:
         return {**VALUES[name], token: place}
 
     def profile(self, operation: str) -> str:
-        """Reads look at the first profile; what changes one changes the one made for it."""
+        """Reads look at the first profile; what changes one changes the one made for it.
+
+        Not every channel has a loudspeaker: what is about one looks at the main profile of the first channel with it.
+        """
+        kind = KIND.search(operation)
+        if kind is not None and kind[0] in ("AudioOutput", "AudioDecoder"):
+            return self.first(f"Get{kind[0]}Configurations").rpartition("_")[2] + "_main"
         if operation.startswith(("Get", "Start", "Stop", "SetSync")):
             return self.first("GetProfiles")
         return self.first("CreateProfile")
