@@ -234,7 +234,7 @@ class Gateway:
         decoders = self._decoders()
         motion = self._watch(watching.motion(cameras, bus, decoders))
         watching.tell_changes(profiles.stored, tell_media_changes(bus))
-        self._spawn("camera events", watching.camera_events(specs, bus).run())
+        self._spawn("camera events", watching.camera_events(specs, bus, self._records.events_lost).run())
         sinks = self._sinks(registry, database, bus, identity)
         brokers = broker_operations(registry, config.brokers, identity.uuid, database, bus, codec, clock)
         events = await self._events(

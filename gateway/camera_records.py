@@ -63,6 +63,10 @@ class CameraRecords:
         self._inspections = Inspections(inspected, self.history.inspected, self._clock)
         cameras.watch(self._inspections.camera_changed)
 
+    def events_lost(self, camera: str, error: str) -> None:
+        """Keep that a camera's events were lost."""
+        self.history.failed(camera, "events", error)
+
     async def run(self) -> None:
         """Write until cancelled."""
         async with asyncio.TaskGroup() as tasks:

@@ -98,14 +98,16 @@ class Watching:
         profiles.watch(changed)
         self.rules.watch(lambda camera: changed(ConfigurationKind.ANALYTICS, analytics_token(camera)))
 
-    def camera_events(self, specs: Sequence[CameraSpec], bus: EventBus) -> CameraEvents:
-        """Return what listens to the cameras that tell events themselves."""
+    def camera_events(
+        self, specs: Sequence[CameraSpec], bus: EventBus, failed: Callable[[str, str], None]
+    ) -> CameraEvents:
+        """Return what listens to the cameras that tell events themselves; `failed` as in `CameraEvents`."""
         listened = [
             EventCamera(spec.id, spec.driver, self._plan.told(spec.id), self._plan.holds[spec.id], self._picture_hold)
             for spec in specs
             if isinstance(spec.driver, DeviceEvents)
         ]
-        self._events = events = CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock)
+        self._events = events = CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock, failed)
         self._seen.append(events.strongest)
         return events
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, tuple_
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 
 from gateway.db.schema import CAMERA_HISTORY as TABLE
-from gateway.db.writer import Writer, put
+from gateway.db.writer import Writer
 from gateway.domain.camera_history import HistoryEntry, HistoryKind
 
 MAX_ENTRIES = 1000
@@ -37,11 +37,20 @@ class CameraHistoryStore:
 
 
 def _write(connection: Connection, entries: Sequence[HistoryEntry]) -> None:
-    for entry in entries:
-        key = {"camera": entry.camera, "kind": entry.kind.value, "start_ns": entry.start_ns, "subject": entry.subject}
-        put(connection, TABLE, key, end_ns=entry.end_ns, times=entry.count, value=entry.value)
-    for camera, kind in {(entry.camera, entry.kind.value) for entry in entries}:
+    grown = {(entry.camera, entry.kind.value) for entry in entries if _put(connection, entry)}
+    for camera, kind in grown:
         _prune(connection, camera, kind)
+
+
+def _put(connection: Connection, entry: HistoryEntry) -> bool:
+    """Write an entry; tell whether it is a new one."""
+    key = {"camera": entry.camera, "kind": entry.kind.value, "start_ns": entry.start_ns, "subject": entry.subject}
+    others = {"end_ns": entry.end_ns, "times": entry.count, "value": entry.value}
+    row = [TABLE.c[name] == value for name, value in key.items()]
+    if connection.execute(update(TABLE).where(*row).values(others)).rowcount:
+        return False
+    connection.execute(insert(TABLE).values({**key, **others}))
+    return True
 
 
 def _prune(connection: Connection, camera: str, kind: str) -> None:

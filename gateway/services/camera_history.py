@@ -83,7 +83,7 @@ class CameraHistory:
         for channel in cameras.channels():
             self._begin(channel.id, now_ns)
         cameras.watch(self._changed)
-        cameras.watch_failures(self._failed)
+        cameras.watch_failures(self._not_played)
 
     def inspected(self, camera: str, inspection: Inspection) -> None:
         """Take what a camera has told of itself."""
@@ -100,6 +100,10 @@ class CameraHistory:
     def credentials(self, camera: str, fingerprint: str) -> None:
         """Take by what a camera is logged in to, told by something from which that can't be found out."""
         self._told(camera, HistoryKind.CREDENTIALS, {"fingerprint": fingerprint})
+
+    def failed(self, camera: str, what: str, error: str) -> None:
+        """Take that something of a camera has failed once more."""
+        self._keep(self._errors[camera].seen(self._clock.utc_ns(), f"{what}: {error}"))
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -148,9 +152,9 @@ class CameraHistory:
             if (entry := outages.over(now_ns)) is not None:
                 self._keep(entry)
 
-    def _failed(self, camera: str, profile: str, error: str) -> None:
+    def _not_played(self, camera: str, profile: str, error: str) -> None:
         self._complaints[camera] = error
-        self._keep(self._errors[camera].seen(self._clock.utc_ns(), f"{profile}: {error}"))
+        self.failed(camera, profile, error)
 
     def _told(self, camera: str, kind: HistoryKind, value: dict[str, object], subject: str = "") -> None:
         entry = self._changes_of(camera, kind, subject).told(self._clock.utc_ns(), value)

@@ -91,10 +91,14 @@ class CameraEvents:
         alarms: MotionAlarms,
         source_token: Callable[[str], str],
         clock: Clock,
+        failed: Callable[[str, str], None] = lambda _camera, _error: None,
     ) -> None:
-        """`source_token` makes a video source's token of a camera's id."""
+        """`source_token` makes a video source's token of a camera's id.
+
+        `failed` is called with a camera and the error whenever its events were lost, but not for one that has none.
+        """
         self._listeners = {
-            camera.id: _Listener(camera, bus, alarms, source_token(camera.id), clock) for camera in cameras
+            camera.id: _Listener(camera, bus, alarms, source_token(camera.id), clock, failed) for camera in cameras
         }
         self._bus = bus
         told = frozenset().union(*(camera.tells for camera in cameras))
@@ -129,8 +133,17 @@ class CameraEvents:
 class _Listener:
     """One camera: who sees motion in it, and since when nothing was heard of that."""
 
-    def __init__(self, camera: EventCamera, bus: EventBus, alarms: MotionAlarms, source: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        camera: EventCamera,
+        bus: EventBus,
+        alarms: MotionAlarms,
+        source: str,
+        clock: Clock,
+        failed: Callable[[str, str], None],
+    ) -> None:
         self.camera = camera
+        self._failed = failed
         self._bus = bus
         self._alarms = alarms
         self._source = source
@@ -157,7 +170,7 @@ class _Listener:
                 self._complain("the driver ended the events")
             except GatewayError as error:
                 hopeless = error.kind in _HOPELESS
-                self._complain(error.message)
+                self._complain(error.message, none=error.kind is ErrorKind.UNSUPPORTED)
             except Exception as error:  # noqa: BLE001 - the supervisor of a driver, which may be a stranger's
                 self._complain(f"{type(error).__name__}: {error}")
             self._still()  # but inputs, relays and alarms of the picture stay as they were last told
@@ -210,7 +223,9 @@ class _Listener:
     def _tell_picture(self, kind: DeviceEventKind, *, on: bool) -> None:
         self._bus.publish(Event.of(PICTURE_TOPICS[kind].topic, {"Source": self._source}, {"State": on}))
 
-    def _complain(self, complaint: str) -> None:
+    def _complain(self, complaint: str, *, none: bool = False) -> None:
+        if not none:
+            self._failed(self.camera.id, complaint)
         if complaint != self._complaint:
             _log.warning("camera %s: no events: %s", self.camera.id, complaint)
         self._complaint = complaint

@@ -105,6 +105,7 @@ class OnvifDriver(CameraDriver):
         described = await self.describe()
         async with self._known.again() as client:
             await read_clock(client, self.context.clock)
+        self._known.offset = client.offset
         described = replace(described, clock_offset=client.offset)
         return Inspection(described.info, facts(described), names_of(described.services), client.offset)
 

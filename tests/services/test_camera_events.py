@@ -53,8 +53,12 @@ class Scene:
         self.bus = EventBus(self.clock)
         self.alarms = MotionAlarms(self.bus, token)
         camera = EventCamera("door", self.camera, motion, hold)
-        self.events = CameraEvents([camera], self.bus, self.alarms, token, self.clock)
+        self.failures = list[tuple[str, str]]()
+        self.events = CameraEvents([camera], self.bus, self.alarms, token, self.clock, self.failed)
         self.bus.attach(self)
+
+    def failed(self, camera: str, error: str) -> None:
+        self.failures.append((camera, error))
 
     def deliver(self, event: Event) -> None:
         topic = event.topic.removeprefix("tns1:")
@@ -157,6 +161,7 @@ async def test_a_camera_without_events_or_a_login_is_left_in_peace() -> None:
             await scene.clock.advance(HOPELESS_DELAY - 1)
             assert scene.camera.calls == calls
             await scene.clock.advance(1)
+        assert scene.failures == [("door", "camera c closed the connection")]  # of the login, not of one without events
 
 
 DARK, LIGHT = [("VideoSource/ImageTooDark/ImagingService", "VideoSource_door", state) for state in ("true", "false")]

@@ -90,6 +90,7 @@ async def test_losses_and_errors_are_kept_with_their_words() -> None:
         await scene.clock.advance(30)
         for _ in range(3):
             scene.cameras.failed("door", "main", "camera door can't be reached")
+        scene.history.failed("door", "events", "the login is refused")
         scene.cameras.become(ConnectionState.ONLINE)
     (outage,) = scene.store.of(HistoryKind.OUTAGE)
     assert (outage.count, outage.value["down"]) == (1, 30.0)
@@ -97,6 +98,7 @@ async def test_losses_and_errors_are_kept_with_their_words() -> None:
     assert {entry.subject: entry.count for entry in scene.store.of(HistoryKind.ERROR)} == {
         "main: camera door closed the connection": 1,
         "main: camera door can't be reached": 3,
+        "events: the login is refused": 1,
     }
 
 

@@ -16,6 +16,7 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.soap.envelope import SoapVersion
 from gateway.testing.clock import FakeClock
 from gateway.testing.drivers import RecordingSink, driver_context
+from gateway_onvif.capabilities import names_of
 from gateway_onvif.description import Description
 from gateway_onvif.driver import OnvifDriver, OnvifSettings
 
@@ -51,6 +52,25 @@ async def test_a_camera_is_described_by_media2() -> None:
     assert camera.asked == [
         "GetSystemDateAndTime", "GetServices", "GetDeviceInformation", "GetProfiles", "GetStreamUri", "GetStreamUri"
     ]  # fmt: skip
+
+
+async def test_a_camera_that_is_inspected_tells_its_time_anew_and_what_it_has() -> None:
+    async with ScriptedOnvif() as camera:
+        onvif = driver(camera)
+        await onvif.describe()
+        asked = len(camera.asked)
+        camera.offset = 77.0
+        found = await onvif.inspect()
+        assert (found.info.serial, found.clock_offset) == ("A7", 77.0)
+        assert found.capabilities == ("Events", "Media", "Media2")
+        assert dict(found.facts)["clock"] == "off by 77 s"
+        assert camera.asked[asked:] == ["GetSystemDateAndTime"]
+
+
+def test_a_camera_that_lets_its_recordings_be_fetched_has_profile_g() -> None:
+    recording = [f"http://www.onvif.org/ver10/{name}/wsdl" for name in ("recording", "search", "replay")]
+    assert names_of([*recording, "urn:other"]) == ("Profile G", "Recording", "Replay", "Search")
+    assert names_of(recording[:2]) == ("Recording", "Search")
 
 
 @pytest.mark.parametrize(
