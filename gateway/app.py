@@ -286,7 +286,7 @@ class Gateway:
             wsdl_routes(
                 mount_services(
                     registry,
-                    Control(cameras, database, archive.storages, archive.tokens, clock),
+                    Control(cameras, database, archive.storages, archive.tokens, self._records.past, clock),
                     model,
                     endpoint,
                 ),

@@ -14,6 +14,7 @@ from gateway.sdk.clock import Clock
 from gateway.sdk.driver import Inspectable
 from gateway.services.camera_history import CameraHistory
 from gateway.services.camera_inspections import Inspections
+from gateway.services.camera_report import report
 from gateway.services.cameras import Cameras, CameraSpec, live_path
 
 _PURPOSE: Final = "fingerprints of cameras' credentials"
@@ -28,6 +29,7 @@ class CameraRecords:
         """Read what is known; blocks. Raises GatewayError."""
         self._channels = database.channels
         self._key = database.derived(_PURPOSE)
+        self._entries = database.camera_history.of
         self._clock = clock
         self.history = CameraHistory(database.camera_history, clock)
         self._inspections: Inspections | None = None
@@ -62,6 +64,12 @@ class CameraRecords:
         inspected = {spec.id: spec.driver for spec in specs if isinstance(spec.driver, Inspectable)}
         self._inspections = Inspections(inspected, self.history.inspected, self._clock)
         cameras.watch(self._inspections.camera_changed)
+
+    async def past(self, camera: str) -> Sequence[Mapping[str, str]]:
+        """Return what became of a camera, oldest first: `time`, `kind` and `text`. Raises GatewayError."""
+        await self.history.flush()
+        found: list[dict[str, str]] = report(await self._entries(camera), self._clock.utc_ns(), running=True)["history"]
+        return found
 
     def events_lost(self, camera: str, error: str) -> None:
         """Keep that a camera's events were lost."""

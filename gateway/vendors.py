@@ -29,13 +29,15 @@ class Control:
         database: Database,
         storages: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]],
         recordings: Callable[[], Sequence[str]],
+        history: Callable[[str], Awaitable[Sequence[Mapping[str, str]]]],
         clock: Clock,
     ) -> None:
-        """`recordings` returns the tokens of all recordings."""
+        """`recordings` returns the tokens of all recordings, `history` what became of a camera."""
         self._cameras = cameras
         self._database = database
         self._storages = storages
         self._recordings = recordings
+        self._history = history
         self._clock = clock
         self._started_ns = clock.utc_ns()
 
@@ -46,6 +48,12 @@ class Control:
     def cameras(self) -> Sequence[Channel]:
         """Return every camera."""
         return self._cameras.channels()
+
+    async def camera_history(self, camera: str) -> Sequence[Mapping[str, str]]:
+        """Return what became of a camera. Raises GatewayError for an unknown one."""
+        if camera not in {each.id for each in self.cameras()}:
+            raise GatewayError(ErrorKind.NOT_FOUND, f"there is no camera {camera!r}")
+        return await self._history(camera)
 
     async def storages(self) -> Sequence[Mapping[str, Any]]:
         """Return every storage."""

@@ -25,6 +25,10 @@ class GatewayControl(Protocol):
         """Return every camera."""
         ...
 
+    async def camera_history(self, camera: str) -> Sequence[Mapping[str, str]]:
+        """Return what became of a camera, oldest first: `time` in ISO 8601, `kind`, and `text` in words."""
+        ...
+
     async def storages(self) -> Sequence[Mapping[str, Any]]:
         """Return every storage, as `gateway storage list --json` shows it: `id`, `state`, `cause`, sizes in bytes."""
         ...

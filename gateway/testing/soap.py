@@ -23,6 +23,8 @@ class MemoryGateway:
     ) -> None:
         self.kept: dict[str, Hold] = {}
         """The holds."""
+        self.histories: dict[str, Sequence[Mapping[str, str]]] = {}
+        """By the cameras' ids."""
         self._cameras = cameras
         self._storages = storages
         self._started_ns = started_ns
@@ -34,6 +36,10 @@ class MemoryGateway:
     def cameras(self) -> Sequence[Channel]:
         """Return what was given."""
         return self._cameras
+
+    async def camera_history(self, camera: str) -> Sequence[Mapping[str, str]]:
+        """Return what is kept of a camera."""
+        return self.histories[camera]
 
     async def storages(self) -> Sequence[Mapping[str, Any]]:
         """Return what was given."""

@@ -21,6 +21,13 @@ class Camera(ComplexModel):
     _type_info = [("Id", _Text), ("Name", _Text), ("State", _Text)]
 
 
+class CameraEntry(ComplexModel):
+    """What a camera was from some time on, or how it was lost."""
+
+    __namespace__ = NAMESPACE
+    _type_info = [("Time", _Time), ("Kind", _Text), ("Text", _Text)]
+
+
 class Storage(ComplexModel):
     """One storage; sizes in bytes."""
 
@@ -84,6 +91,13 @@ class Operations(ServiceBase):
     @rpc(_returns=_many(Camera))
     async def GetCameras(ctx: Any) -> list[Camera]:
         return [Camera(Id=each.id, Name=each.name, State=str(each.state)) for each in ctx.udc.gateway.cameras()]
+
+    @rpc(_Text, _returns=_many(CameraEntry))
+    async def GetCameraHistory(ctx: Any, Camera: str) -> list[CameraEntry]:
+        return [
+            CameraEntry(Time=datetime.fromisoformat(each["time"]), Kind=each["kind"], Text=each["text"])
+            for each in await ctx.udc.gateway.camera_history(Camera)
+        ]
 
     @rpc(_returns=_many(Storage))
     async def GetStorages(ctx: Any) -> list[Storage]:

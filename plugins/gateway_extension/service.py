@@ -16,6 +16,7 @@ class GatewayService(SoapService):
     access: ClassVar[Mapping[str, AccessClass]] = {
         "GetStatus": AccessClass.READ_SYSTEM,
         "GetCameras": AccessClass.READ_MEDIA,
+        "GetCameraHistory": AccessClass.READ_SYSTEM_SENSITIVE,
         "GetStorages": AccessClass.READ_SYSTEM,
         "GetHolds": AccessClass.READ_SYSTEM_SENSITIVE,
         "AddHold": AccessClass.ACTUATE,

@@ -244,6 +244,9 @@ async def test_the_gateways_own_service_holds_footage() -> None:
     assert texts[3].startswith("2026-11-22T11:00:00")
     await call("RemoveHold", f"<Hold>{hold}</Hold>")
     assert gateway.kept == {}
+    gateway.histories["gate"] = [{"time": "2026-11-22T10:00:00Z", "kind": "clock", "text": "clock right"}]
+    [entry] = (await call("GetCameraHistory", "<Camera>gate</Camera>")).iterchildren()
+    assert [child.text for child in entry] == ["2026-11-22T10:00:00+00:00", "clock", "clock right"]
     status = (await call("GetStatus"))[0]
     assert [(child.tag.rpartition("}")[2], child.text) for child in status][2:] == [
         ("Cameras", "0"),

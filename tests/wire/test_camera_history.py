@@ -61,11 +61,13 @@ async def test_what_becomes_of_cameras_is_shown(tmp_path: Path, capsys: pytest.C
         shown: dict[str, Any] = json.loads(capsys.readouterr().out)
         return shown
 
-    async with asyncio.timeout(60), Gateway(load(path), {}):
+    async with asyncio.timeout(60), Gateway(load(path), {}) as gateway:
         while await states(data) != ["online", "offline"]:  # noqa: ASYNC110 - another process would ask, too
             await asyncio.sleep(0.05)
         yard, gone = await show("yard"), await show("gone")
+        past = await gateway._records.past("yard")
     assert (yard["running"]["state"], yard["identity"]["serial"], yard["lost_since"]) == ("online", "yard", None)
+    assert "is manufacturer Simulated, model Test pattern, serial yard" in [each["text"] for each in past]
     assert [each["recording"] for each in yard["running"]["recordings"]] == ["Recording_yard"]
     assert (gone["running"]["state"], gone["last_seen"], gone["uptime"]["24h"]) == ("offline", None, 0.0)
     assert gone["errors"][0]["error"].startswith("main: camera 127.0.0.1:9 can't be reached: ")
