@@ -280,21 +280,22 @@ def told(hand: Hand, *sources: str) -> tuple[str, ...]:
 
 
 def name_sources(hand: Hand) -> None:
-    """Call what of DeviceIO is about sources; there are no outputs."""
+    """Call what of DeviceIO is about sources and the loudspeaker; there are no other outputs."""
     assert hand("deviceio", "GetServiceCapabilities")["RelayOutputs"] == 2
     assert hand("deviceio", "GetVideoSources") == ["VideoSource_fixed", "VideoSource_dome"]
     assert hand("deviceio", "GetAudioSources") == ["AudioSource_dome"]
-    for kind, service in (("Video", "media"), ("Audio", "media2")):
-        source = {f"{kind}SourceToken": f"{kind}Source_dome"}
-        assert hand("deviceio", f"Get{kind}SourceConfigurationOptions", **source)
-        answer = hand("deviceio", f"Get{kind}SourceConfiguration", **source)
-        configuration = answer.get(f"{kind}SourceConfiguration", answer)
+    assert hand("deviceio", "GetAudioOutputs") == ["AudioOutput_dome"]
+    for kind, service in (("VideoSource", "media"), ("AudioSource", "media2"), ("AudioOutput", "media")):
+        source = {f"{kind}Token": f"{kind}_dome"}
+        assert hand("deviceio", f"Get{kind}ConfigurationOptions", **source)
+        answer = hand("deviceio", f"Get{kind}Configuration", **source)
+        configuration = answer.get(f"{kind}Configuration", answer)
         renamed = {**configuration, "Name": "Roof"}
-        hand("deviceio", f"Set{kind}SourceConfiguration", Configuration=renamed, ForcePersistence=True)
-        listed = hand(service, f"Get{kind}SourceConfigurations")
+        hand("deviceio", f"Set{kind}Configuration", Configuration=renamed, ForcePersistence=True)
+        listed = hand(service, f"Get{kind}Configurations")
         assert {each["token"]: each["Name"] for each in listed}[configuration["token"]] == "Roof"
+    assert not hand("deviceio", "GetVideoOutputs")
     for kind in ("Video", "Audio"):
-        assert not hand("deviceio", f"Get{kind}Outputs")
         for operation in (f"Get{kind}OutputConfiguration", f"Get{kind}OutputConfigurationOptions"):
             fault = "ter:NoVideoOutput" if kind == "Video" else "ter:NoConfig"
             assert hand.fault("deviceio", operation, **{f"{kind}OutputToken": "x"}) == fault
