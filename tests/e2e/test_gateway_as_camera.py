@@ -169,7 +169,7 @@ def test_a_gateway_is_the_camera_of_another_in_another_network(network: Network,
         [camera] = far.report()["cameras"]  # it started anew
         stream = ffprobe(network.lan, camera["sub"])
         assert (stream["codec_name"], stream["width"], stream["height"]) == ("h264", 320, 180)
-        shown = far.camera("show", "gate")
+        shown = far.camera("show", "gate", "--live")
         assert "state online" in shown.stdout, shown.stdout + shown.stderr
         assert "login                HTTP Digest" in shown.stdout
         assert "endpoint             urn:uuid:" in shown.stdout  # by which it would be found again
