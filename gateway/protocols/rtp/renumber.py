@@ -36,14 +36,10 @@ class Renumbering:
 
     def __call__(self, block: PacketBlock) -> PacketBlock:
         """Return a block with other numbers."""
-        data = bytearray(block.data)
+        data, more, ticks, ssrc = bytearray(block.data), self.sequence, self.timestamp, self.ssrc
+        read, write = _FIELDS.unpack_from, _FIELDS.pack_into
         for offset in block.offsets:
-            sequence, timestamp, _ = _FIELDS.unpack_from(data, offset + _AT)
-            _FIELDS.pack_into(
-                data,
-                offset + _AT,
-                sequence + self.sequence & 0xFFFF,
-                timestamp + self.timestamp & 0xFFFFFFFF,
-                self.ssrc,
-            )
+            at = offset + _AT
+            sequence, timestamp, _ = read(data, at)
+            write(data, at, sequence + more & 0xFFFF, timestamp + ticks & 0xFFFFFFFF, ssrc)
         return PacketBlock(bytes(data), block.offsets)
