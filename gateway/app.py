@@ -72,6 +72,7 @@ from gateway.servers.http_wsdl import wsdl_routes
 from gateway.servers.multicast import MulticastStreams
 from gateway.servers.rtsp import RtspServer
 from gateway.services.accounts import Accounts
+from gateway.services.backfill import edge_archives
 from gateway.services.cameras import Cameras, CameraSpec
 from gateway.services.event_sources import tell_media_changes, tell_signal_loss, tell_start
 from gateway.services.eventbus import EventBus
@@ -265,6 +266,7 @@ class Gateway:
             WEBSOCKET_URI,
             watching.strongest,
             past,
+            edge_archives(specs, cameras),
         )
         archive = ArchiveSwitch(around, model, endpoint, self._scopes_changed)
         self._reloading = Reloading(

@@ -38,9 +38,11 @@ from gateway.protocols.rtp.parameter_sets import from_fmtp
 from gateway.receivers import ReceiverStreams
 from gateway.registry import Registry
 from gateway.sdk.clock import Clock
+from gateway.sdk.driver import EdgeArchive
 from gateway.servers.control import Command
 from gateway.servers.rtsp import RtspServer
 from gateway.servers.rtsp_playback import Replays
+from gateway.services.backfill import Backfill, BackfillRules
 from gateway.services.cameras import Cameras
 from gateway.services.eventbus import EventBus
 from gateway.services.exports import Export
@@ -64,6 +66,7 @@ STORAGE_FAILURE = TopicDescription(
     data=(("Failed", "xs:boolean"),),
     is_property=True,
 )
+FORM = Format(read_header, read_fragment, lambda track: from_fmtp(track.encoding, track.fmtp))
 _LOCAL_TIME = Path("/etc/localtime")
 _log = logging.getLogger(__name__)
 
@@ -90,6 +93,8 @@ class Surroundings:
     """How strong motion lately was in a camera's picture, by its id and a stretch of time."""
     past: StoredEvents | None
     """Past events, where they are kept."""
+    edge: Callable[[str], EdgeArchive | None]
+    """A camera's own archive, while the camera is online."""
 
 
 class Archiving:
@@ -121,7 +126,12 @@ class Archiving:
         self._receivers.needed = self._is_recorded
         self._streams.changed = self._look_again
         editor = RecordingEditor(self.recordings, sources, self._receivers, store.erase)
-        self._recorder = self._make_recorder()
+        ports = self._recorder_ports()
+        self._recorder = Recorder(ports, self.recordings, around.bus, local_zone(), self._concerns)
+        rules = BackfillRules(config.edge.hours, config.edge.pace)
+        self._backfill = Backfill(
+            ports, store.archive, store.storages, FORM, self.recordings, around.edge, local_zone(), rules
+        )
         self.recordings.reported = self._recorder.track_state
         self._recorder.watch(lambda _: self._look_again())
         around.cameras.watch(lambda _: self._look_again())
@@ -157,8 +167,7 @@ class Archiving:
             found = self.recordings.resolve(unquote(name))
             return None if found is None else found.token
 
-        form = Format(read_header, read_fragment, lambda track: from_fmtp(track.encoding, track.fmtp))
-        player = Player(self.store.archive, form)
+        player = Player(self.store.archive, FORM)
         return Replays(player, resolve, lambda: self.replay.session_timeout, self._with.clock)
 
     def withdraw(self) -> None:
@@ -182,6 +191,7 @@ class Archiving:
                     ("retention", self.store.sweeper.run),
                     ("recording history", self._watch),
                     ("catalogue", self._rebuild),
+                    ("edge recordings", self._backfill.run),
                 ):
                     tasks.create_task(self._supervise(name, work), name=name)
 
@@ -205,8 +215,8 @@ class Archiving:
 
     # What happens
 
-    def _make_recorder(self) -> Recorder:
-        ports = RecorderPorts(
+    def _recorder_ports(self) -> RecorderPorts:
+        return RecorderPorts(
             self.stream,
             self.store.archive,
             self.store.storages,
@@ -216,11 +226,10 @@ class Archiving:
             self.store.sweeper.make_room,
             motion=self._motion,
         )
-        return Recorder(ports, self.recordings, self._with.bus, local_zone(), self._concerns)
 
     async def _recover(self) -> None:
         """Close what a crash left open, also on a storage that comes back."""
-        if count := await self.store.fsck.recover(self._is_written):
+        if count := await self.store.fsck.recover(self.store.archive.is_written):
             _log.warning("%d segments were being written when the gateway ended: what is whole of them is kept", count)
 
     async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -267,10 +276,6 @@ class Archiving:
             spans[segment.recording] = Span(min(span.start_ns, segment.start_ns), max(span.end_ns, segment.end_ns))
         for recording, span in spans.items():
             self.recordings.data_deleted(recording, span)
-
-    def _is_written(self, segment: Segment) -> bool:
-        writing = self.store.archive.writing(segment.recording)
-        return writing is not None and writing.start_ns == segment.start_ns
 
     def _look_again(self) -> None:
         if not self._running:

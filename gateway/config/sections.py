@@ -105,6 +105,15 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     by_run: bool = False
 
 
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """`[edge]`: how gaps are filled from cameras that record themselves."""
+
+    hours: Annotated[float, msgspec.Meta(ge=0, le=8640)] = 24.0
+    """How far back gaps are filled; 0 for not at all."""
+    pace: Annotated[float, msgspec.Meta(gt=0, le=100)] = 4.0
+    """How much faster than it was recorded footage is fetched."""
+
+
 class Brokers(msgspec.Struct, frozen=True, kw_only=True):
     """`[brokers]`: how certificates of event brokers are checked."""
 
@@ -275,6 +284,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     access: Access = Access()
     discovery: Discovery = Discovery()
     search: Search = Search()
+    edge: Edge = Edge()
     brokers: Brokers = Brokers()
     events: Events = Events()
     database: Database = Database()

@@ -54,6 +54,8 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         self.stream = InterleavedStream(self._message)
         self.after_media: Callable[[], None] | None = None
         """Called after each read, once there are media."""
+        self.paused = False
+        """Whether nothing is read."""
         self._url = url
         self._wire = _Wire(self, clock)
         self._ended = ended
@@ -134,6 +136,12 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
     def peer_address(self) -> str:
         """Return the camera's address."""
         return str(self._transport.get_extra_info("peername")[0])
+
+    def pause(self, *, paused: bool) -> None:
+        """Stop reading, or go on: a camera that can't send waits."""
+        self.paused = paused
+        if self._transport:
+            (self._transport.pause_reading if paused else self._transport.resume_reading)()
 
     def abort(self) -> None:
         """Close at once."""

@@ -2,10 +2,11 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
+from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind
 from gateway.protocols import sdp
 from gateway.rtsp_client import description, replies, url
@@ -28,6 +29,21 @@ _NS: Final = 1_000_000_000
 _ID_BITS: Final = 32
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be played, in the headers that say so."""
+
+    play: Mapping[str, str]
+    setup: Mapping[str, str]
+
+
+LIVE: Final = Asked({"Range": "npt=0.000-"}, {})
+
+
+class EndedError(GatewayError):
+    """There are no more media: the end of a replay."""
+
+
 @dataclass(slots=True)
 class _Setup:
     """One track that was set up."""
@@ -41,8 +57,11 @@ class _Setup:
 class Session(Signalling):
     """Plays one URL into a sink. `run` ends only by an exception: GatewayError or Redirected."""
 
-    def __init__(self, camera: CameraUrl, options: SessionOptions, clock: Clock, sink: MediaSink) -> None:
+    def __init__(
+        self, camera: CameraUrl, options: SessionOptions, clock: Clock, sink: MediaSink, asked: Asked = LIVE
+    ) -> None:
         super().__init__(camera, options, clock)
+        self._asked = asked
         self._sink = sink
         self._setups: list[_Setup] = []
         self._media: SessionMedia | None = None
@@ -59,12 +78,16 @@ class Session(Signalling):
             await self._close()
         raise AssertionError("a session ends by an exception")
 
+    def pause(self, *, paused: bool) -> None:
+        """Let the camera wait with what it sends, or go on."""
+        self._connection.pause(paused=paused)
+
     async def _start(self) -> SessionMedia:
         options = await self._request("OPTIONS", self._camera.target)
         self._methods = replies.methods(options.headers.get("public", "")) if options.ok else frozenset()
         await self._set_up(await self._describe())
         media = self._media = self._wire_up()
-        reply = await self._request("PLAY", self._base, {"Range": "npt=0.000-"})
+        reply = await self._request("PLAY", self._base, self._asked.play)
         self._check(reply, "PLAY")
         return media
 
@@ -87,7 +110,9 @@ class Session(Signalling):
         else:
             offer = f"RTP/AVP/TCP;unicast;interleaved={wanted}-{wanted + 1}"
         try:
-            reply = await self._request("SETUP", url.control_url(self._base, media.control), {"Transport": offer})
+            reply = await self._request(
+                "SETUP", url.control_url(self._base, media.control), {"Transport": offer, **self._asked.setup}
+            )
         except BaseException:
             if udp:
                 udp.close()
@@ -147,14 +172,17 @@ class Session(Signalling):
         while True:
             await self._clock.sleep(step)
             if media.ended:
-                self._fail("ended the stream with RTCP BYE")
-            silent = 0.0 if media.newest_ns != seen else silent + step
+                raise self._over("ended the stream with RTCP BYE")
+            silent = 0.0 if media.newest_ns != seen or self._connection.paused else silent + step
             seen = media.newest_ns
             if silent >= (self._options.media_timeout if seen else FIRST_MEDIA_SECONDS) - step / 2:
-                self._fail(f"has sent no media for {silent:g} s")
+                raise self._over(f"has sent no media for {silent:g} s")
             waited += step
             if seen and not media.described and waited >= FIRST_MEDIA_SECONDS:
                 media.describe()  # no parameter sets came with the media: better an incomplete description than none
+
+    def _over(self, why: str) -> EndedError:
+        return EndedError(ErrorKind.UNAVAILABLE, f"camera {self._camera.name} {why}")
 
     async def _report(self, media: SessionMedia) -> None:
         """Send a receiver report for every track; some cameras take silence for absence."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -100,9 +100,9 @@ class Signalling:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _request(self, method: str, target: str, headers: dict[str, str] | None = None) -> Reply:
+    async def _request(self, method: str, target: str, headers: Mapping[str, str] | None = None) -> Reply:
         session = {"Session": self._id} if self._id else {}
-        reply = await self._connection.request(method, target, session | (headers or {}))
+        reply = await self._connection.request(method, target, {**session, **(headers or {})})
         if 300 <= reply.status < 400 and reply.headers.get("location"):  # noqa: PLR2004 - the class of redirection
             raise Redirected(reply.headers["location"])
         return reply

@@ -1,7 +1,7 @@
 """The camera driver: what brings a camera's media in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -105,5 +105,21 @@ class DeviceEvents(Protocol):
 
         Raises GatewayError as soon as the connection is lost (UNSUPPORTED for a camera without events); the gateway
         waits and calls again. `tell` does not block and is called on the event loop.
+        """
+        ...
+
+
+@runtime_checkable
+class EdgeArchive(Protocol):
+    """Optional ability of a driver: to fetch what the camera itself has recorded."""
+
+    def recorded(
+        self, profile: str, start_ns: int, end_ns: int
+    ) -> AsyncGenerator[StreamDescription | AccessUnit, None]:
+        """Yield what the camera has recorded of a time: its tracks, then units in order, from a key frame on.
+
+        Times are UTC nanoseconds, and capture times as `stream` tells them. It may begin before the start and go on
+        after the end: the caller closes it when it has enough. Nothing is read faster than it is taken. Yields nothing
+        where nothing is recorded. Raises GatewayError (UNSUPPORTED for a camera without recordings).
         """
         ...

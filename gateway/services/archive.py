@@ -13,6 +13,9 @@ LATEST_NS = (1 << 63) - 1
 JOINT_NS = 2_000_000_000
 """Segments of one run that are no further apart have nothing missing between them."""
 
+TOUCH_NS = 1_000_000
+"""Footage that begins so near to where other footage ends follows it, whatever their runs: no frame is that short."""
+
 
 class Catalogue(Protocol):
     """The index of all segments, as the archive needs it. A range takes what overlaps it."""
@@ -64,6 +67,8 @@ class Archive:
         self._reader = reader
         self._open: dict[str, Segment] = {}
         """The segment being written, by recording; it grows by whole fragments."""
+        self._fetched: dict[str, Segment] = {}
+        """The segment that is being fetched from a camera, by recording."""
         self._extents: dict[str, Extent] = {}
         self._growth: dict[str, asyncio.Event] = {}
 
@@ -79,11 +84,29 @@ class Archive:
         if segment.fragments:
             self._tell(segment.recording)
 
+    def fetching(self, segment: Segment) -> None:
+        """Take the new state of a segment that is being fetched; nobody reads it before it is closed."""
+        if len(segment.fragments) <= 1:
+            self._catalogue.add(replace(segment, closed=False))
+        self._fetched[segment.recording] = segment
+
+    def is_written(self, segment: Segment) -> bool:
+        """Tell whether a segment is being written now."""
+        writing = (self._open.get(segment.recording), self._fetched.get(segment.recording))
+        return any(each is not None and each.start_ns == segment.start_ns for each in writing)
+
     def closed(self, segment: Segment) -> None:
         """Take a finished segment; one without fragments has to be removed instead."""
+        if (fetched := self._fetched.get(segment.recording)) and fetched.start_ns == segment.start_ns:
+            del self._fetched[segment.recording]
         self._catalogue.add(segment)
         self._extents[segment.recording] = _joined(self._extents.get(segment.recording), segment)
         self._forget_open(segment)
+        self._tell(segment.recording)
+
+    def shortened(self, segment: Segment) -> None:
+        """Take that the last fragments of a finished segment are gone: others have taken their place."""
+        self._catalogue.add(segment)
         self._tell(segment.recording)
 
     async def removed(self, segments: Sequence[Segment]) -> None:
@@ -128,7 +151,7 @@ class Archive:
         """Return the gap-free stretches that overlap a span, in order, whole."""
         found = await self._catalogue.runs(recording, span)
         segment = self._open_in(recording, span)
-        return found if segment is None else _grown(found, segment)
+        return joined(found if segment is None else _grown(found, segment))
 
     async def runs_of_tracks(self, recordings: Sequence[str], span: Span) -> dict[str, dict[str, list[Span]]]:
         """Return, by recording and track, the stretches that have the track; of the track "" the recording's own."""
@@ -137,7 +160,7 @@ class Archive:
             if (segment := self._open_in(recording, span)) is not None:
                 for track in ("", *segment.tracks):
                     runs[track] = _grown(runs.get(track, []), segment)
-        return found
+        return {recording: {track: joined(spans) for track, spans in runs.items()} for recording, runs in found.items()}
 
     async def read(self, segment: Segment, offset: int, size: int) -> bytes:
         """Return bytes of a segment's file. Raises GatewayError NOT_FOUND or UNAVAILABLE."""
@@ -162,6 +185,16 @@ class Archive:
         known = self._open.get(segment.recording)
         if known is not None and known.start_ns == segment.start_ns:
             del self._open[segment.recording]
+
+
+def joined(runs: Sequence[Span]) -> list[Span]:
+    """Return stretches as one where a run begins as another ends: fetched footage has closed the gap between them."""
+    found: list[Span] = []
+    for run in runs:
+        if found and abs(run.start_ns - found[-1].end_ns) <= TOUCH_NS:
+            run = Span(found.pop().start_ns, run.end_ns)  # noqa: PLW2901
+        found.append(run)
+    return found
 
 
 def _overlap(one: Span, other: Span) -> bool:

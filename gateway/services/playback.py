@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind, StreamDescription, TrackDescription
 from gateway.domain.recording import Extent, Fragment, Segment, Span
-from gateway.services.archive import JOINT_NS, LATEST_NS
+from gateway.services.archive import JOINT_NS, LATEST_NS, TOUCH_NS
 from gateway.services.playback_choice import Sample, Sections, Wanted, chosen, is_keyed
 from gateway.services.playback_references import referred
 
@@ -364,9 +364,9 @@ class _Files:
 def _apart(piece: _Piece, following: _Piece, *, backward: bool) -> bool:
     """Tell whether something is missing between two pieces."""
     earlier, later = (following, piece) if backward else (piece, following)
-    return (
-        earlier.segment.run_ns != later.segment.run_ns or later.fragment.start_ns - earlier.fragment.end_ns > JOINT_NS
-    )
+    between_ns = later.fragment.start_ns - earlier.fragment.end_ns
+    same_run = earlier.segment.run_ns == later.segment.run_ns
+    return between_ns > JOINT_NS if same_run else abs(between_ns) > TOUCH_NS
 
 
 def _places(found: StreamDescription, opened: StreamDescription) -> dict[int, int] | None:

@@ -67,11 +67,13 @@ def recorded_tracks(description: StreamDescription, assignment: Assignment) -> d
 class RecordingWriter:
     """The segments of one recording, one after the other. Its calls may not overlap."""
 
-    def __init__(self, recording: str, ports: RecorderPorts) -> None:
+    def __init__(self, recording: str, ports: RecorderPorts, origin: str = "") -> None:
+        """`origin` says where the footage was fetched from; empty when it is recorded here."""
         self.bytes = 0
         self.fragments = 0
         """Written so far."""
         self._recording = recording
+        self._origin = origin
         self._ports = ports
         self._segmenter = Segmenter(recording)
         self._file: _File | None = None
@@ -159,7 +161,7 @@ class RecordingWriter:
             "version": self._ports.version,
             "recording": self._recording,
             "run_ns": str(run_ns),
-            "origin": "",
+            "origin": self._origin,
             "path": assignment.path,
             "job": assignment.job,
             **{f"track.{number}": token for number, token in enumerate(tokens)},
@@ -176,6 +178,7 @@ class RecordingWriter:
             tracks=(),
             fragments=(),
             closed=False,
+            origin=self._origin,
         )
         numbers = {index: number for number, index in enumerate(tracks)}
         return _File(segment, muxer, description, numbers, tokens, assignment.path)

@@ -211,6 +211,15 @@ class Storages:
                 _log.warning("%s", error.message)
         return gone
 
+    async def truncate(self, segment: Segment, size: int) -> None:
+        """Cut a segment's file. Raises GatewayError."""
+        backend = self._backend(segment.storage)
+        try:
+            await self._in_turn(segment.storage, partial(backend.truncate, segment.name, size))
+        except OSError as error:
+            message = f"{segment.name!r} on storage {segment.storage!r} can't be cut: {error.strerror}"
+            raise GatewayError(ErrorKind.UNAVAILABLE, message) from error
+
     def _delete(self, storage: str, segments: Sequence[Segment]) -> list[Segment]:
         gone = []
         for segment in segments:

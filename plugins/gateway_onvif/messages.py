@@ -15,6 +15,8 @@ EVENTS: Final = "http://www.onvif.org/ver10/events/wsdl"
 IMAGING: Final = "http://www.onvif.org/ver20/imaging/wsdl"
 PTZ: Final = "http://www.onvif.org/ver20/ptz/wsdl"
 DEVICE_IO: Final = "http://www.onvif.org/ver10/deviceIO/wsdl"
+SEARCH: Final = "http://www.onvif.org/ver10/search/wsdl"
+REPLAY: Final = "http://www.onvif.org/ver10/replay/wsdl"
 ADDRESSING: Final = "http://www.w3.org/2005/08/addressing"
 NOTIFICATION: Final = "http://docs.oasis-open.org/wsn/b-2"
 SCHEMA: Final = "http://www.onvif.org/ver10/schema"
@@ -24,6 +26,8 @@ NAMESPACES: Final = {"tds": DEVICE, "trt": MEDIA, "tr2": MEDIA2, "tev": EVENTS, 
     "timg": IMAGING,
     "tptz": PTZ,
     "tmd": DEVICE_IO,
+    "tse": SEARCH,
+    "trp": REPLAY,
 }
 
 GET_TIME: Final = "<tds:GetSystemDateAndTime/>"

@@ -1,6 +1,7 @@
 """Reading values out of answers, and writing them into requests. What makes no sense counts as not said."""
 
 import math
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway.domain.ranges import Range
@@ -36,6 +37,15 @@ def texts(node: Element, path: str) -> tuple[str, ...]:
 def truth(words: str | None) -> bool:
     """Return what an `xs:boolean` says."""
     return (words or "").strip().lower() in _TRUE
+
+
+def time_ns(words: str | None) -> int | None:
+    """Return an `xs:dateTime` in UTC nanoseconds; one without a zone is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat((words or "").strip())
+    except ValueError:
+        return None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000) * 1_000_000
 
 
 def written(value: float | str | bool | None) -> str:  # noqa: FBT001 - a value to write, not a switch

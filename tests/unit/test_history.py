@@ -113,7 +113,7 @@ async def test_gaps_within_a_second_still_alternate(site: Site) -> None:
 async def test_long_times_are_searched_in_windows(site: Site) -> None:
     week = 7 * FIRST_NS // SECOND  # where the third window ends
     minutes = [segment("Recording_yard", at, at + 60) for at in range(0, 40 * DAY, 5 * DAY)]
-    site.record(*minutes, segment("Recording_yard", week, week + 60), segment("Recording_yard", week - 60, week))
+    site.record(*minutes, segment("Recording_yard", week, week + 60), segment("Recording_yard", week - 60, week - 9))
     forward = await search(site, 0, 50 * DAY)
     assert len(told(forward)) == 20
     assert (await search(site, 50 * DAY, 0)) == forward[::-1]
@@ -294,3 +294,9 @@ async def test_topics_that_nobody_wants_are_not_looked_up(site: Site) -> None:
     )
     assert [result async for step in steps for result in step.results] == []
     assert site.catalogue.asked == asked
+
+
+async def test_a_gap_that_was_filled_is_none(site: Site) -> None:
+    """Fetched footage is a run of its own, from the end of one to the beginning of another."""
+    site.record(segment("Recording_yard", 0, 60), segment("Recording_yard", 60, 90), segment("Recording_yard", 90, 120))
+    assert told(await search(site, -10, 200)) == [(0.0, "true"), (120.0, "false")]
