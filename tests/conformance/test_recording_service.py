@@ -308,8 +308,10 @@ async def test_receivers(receive: Caller, site: Site, validate: Validate) -> Non
     assert (await receive("GetReceiverState", named))["ReceiverState"]["State"] == "Connecting"
     await receive("SetReceiverMode", named + "<trv:Mode>NeverConnect</trv:Mode>")
     assert (await receive("GetReceiverState", named))["ReceiverState"]["State"] == "NotConnected"
+    kept = (await receive("GetReceiver", named))["Receiver"]
+    assert kept["Configuration"] == {**read, "Mode": "NeverConnect"}
     after = Caller(ReceiverService(site.restarted().receivers, site.audit), validate)
-    assert (await after("GetReceivers"))["Receivers"][0]["Configuration"]["Mode"] == "NeverConnect"
+    assert (await after("GetReceivers"))["Receivers"] == [kept]
     await receive("DeleteReceiver", named)
     assert (await receive("GetReceivers"))["Receivers"] == []
     assert {detail for _, _, detail in site.audited} >= {created["Token"]}
