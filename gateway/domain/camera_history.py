@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+LONGEST_TEXT: Final = 255
+"""Characters of a subject, and of each text in a value."""
 
 
 class HistoryKind(StrEnum):
@@ -46,3 +49,8 @@ class HistoryEntry:
     def key(self) -> tuple[str, HistoryKind, int, str]:
         """Return what no other entry has."""
         return (self.camera, self.kind, self.start_ns, self.subject)
+
+
+def kept_text(told: object) -> str:
+    """Return a text of a camera as it is kept: short, and without what a database does not take."""
+    return "".join(each if each.isprintable() else "?" for each in str(told)[:LONGEST_TEXT])

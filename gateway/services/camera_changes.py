@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.domain.camera import CameraInfo
-from gateway.domain.camera_history import HistoryEntry, HistoryKind
+from gateway.domain.camera_history import HistoryEntry, HistoryKind, kept_text
 from gateway.domain.media import MediaKind, StreamDescription
 
 CLOCK_STEP: Final = 2.0
@@ -50,7 +50,7 @@ def is_change(kind: HistoryKind, old: Mapping[str, Any] | None, new: Mapping[str
 
 def of_info(info: CameraInfo) -> dict[str, Any]:
     """Return the value of an entry of kind IDENTITY."""
-    return {name: getattr(info, name) for name in _IDENTITY}
+    return {name: kept_text(getattr(info, name)) for name in _IDENTITY}
 
 
 def info_of(value: Mapping[str, Any]) -> CameraInfo:
@@ -60,7 +60,7 @@ def info_of(value: Mapping[str, Any]) -> CameraInfo:
 
 def of_capabilities(names: Sequence[str]) -> dict[str, Any]:
     """Return the value of an entry of kind CAPABILITIES."""
-    return {"names": sorted(names)}
+    return {"names": sorted(map(kept_text, names))}
 
 
 def of_clock(offset: float) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def of_stream(description: StreamDescription) -> dict[str, Any]:
     track = description.first(MediaKind.VIDEO)
     video = None if track is None else track.video
     return {
-        "video": "" if track is None else track.encoding,
+        "video": "" if track is None else kept_text(track.encoding),
         "width": 0 if video is None else video.width,
         "height": 0 if video is None else video.height,
-        "audio": [each.encoding for each in description.tracks if each.kind is MediaKind.AUDIO],
+        "audio": [kept_text(each.encoding) for each in description.tracks if each.kind is MediaKind.AUDIO],
     }

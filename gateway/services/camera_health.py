@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from gateway.domain.camera_history import HistoryEntry, HistoryKind
+from gateway.domain.camera_history import HistoryEntry, HistoryKind, kept_text
 
 SECOND_NS: Final = 1_000_000_000
 LULL_NS: Final = 15 * 60 * SECOND_NS
@@ -18,7 +18,6 @@ ERROR_LONGEST_NS: Final = 24 * LONGEST_NS
 MAX_ERRORS: Final = 16
 """Different errors of one camera in an hour; more are counted together."""
 OTHER_ERRORS: Final = "other errors"
-LONGEST_TEXT: Final = 255
 
 
 class Outages:
@@ -41,7 +40,7 @@ class Outages:
                 return last
             last = _ended(last, self._watched_ns)  # what was meanwhile nobody knows
         start_ns = now_ns if began_ns is None else began_ns
-        value = {"why": why[:LONGEST_TEXT], "down": 0.0, "since_ns": start_ns}
+        value = {"why": kept_text(why), "down": 0.0, "since_ns": start_ns}
         if last is not None and _goes_on(last, start_ns):
             value["down"] = last.value["down"]
             self._last = replace(last, end_ns=None, count=last.count + 1, value=value)
@@ -69,7 +68,7 @@ class Errors:
 
     def seen(self, now_ns: int, text: str) -> HistoryEntry:
         """Return the entry that is to be kept of an error."""
-        text = text[:LONGEST_TEXT]
+        text = kept_text(text)
         if text not in self._known:
             self._known = {each: entry for each, entry in self._known.items() if now_ns - _end(entry) < ERROR_LULL_NS}
             if len(self._known) >= MAX_ERRORS:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -90,7 +91,7 @@ class CameraHistory:
         self._told(camera, HistoryKind.IDENTITY, changes.of_info(inspection.info))
         if inspection.capabilities:
             self._told(camera, HistoryKind.CAPABILITIES, changes.of_capabilities(inspection.capabilities))
-        if inspection.clock_offset is not None:
+        if inspection.clock_offset is not None and math.isfinite(inspection.clock_offset):
             self._told(camera, HistoryKind.CLOCK, changes.of_clock(inspection.clock_offset))
 
     def described(self, camera: str, profile: str, description: StreamDescription) -> None:
@@ -187,6 +188,9 @@ class CameraHistory:
     def _still_here(self) -> None:
         now_ns = self._clock.utc_ns()
         for camera, watch in self._watches.items():
-            if watch.end_ns is None or now_ns > watch.end_ns:
+            last_ns = watch.start_ns if watch.end_ns is None else watch.end_ns
+            if 0 <= now_ns - last_ns < RESTART_NS:
                 self._watches[camera] = replace(watch, end_ns=now_ns)
-                self._keep(self._watches[camera])
+            else:  # the machine slept, or its clock was set
+                self._watches[camera] = HistoryEntry(camera, HistoryKind.WATCH, now_ns, end_ns=now_ns)
+            self._keep(self._watches[camera])

@@ -156,6 +156,15 @@ async def test_a_gateway_notes_that_it_runs() -> None:
     assert scene.store.of(HistoryKind.WATCH)[0].end_ns == scene.clock.utc_ns()
 
 
+async def test_time_that_was_not_spent_was_not_watched() -> None:
+    async with remembering() as scene:
+        began = scene.clock.utc_ns()
+        scene.clock.set_utc(began + 50 * 365 * 86_400 * S)
+        await scene.clock.advance(BEAT_SECONDS + WRITE_SECONDS)
+        first, second = sorted(scene.store.of(HistoryKind.WATCH), key=lambda each: each.start_ns)
+        assert (first.end_ns, second.start_ns) == (began, scene.clock.utc_ns() - int(WRITE_SECONDS) * S)
+
+
 async def test_a_database_that_is_away_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with remembering() as scene:
         await scene.clock.advance(WRITE_SECONDS)

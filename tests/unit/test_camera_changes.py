@@ -6,7 +6,16 @@ import pytest
 
 from gateway.domain.camera import CameraInfo
 from gateway.domain.camera_history import HistoryKind
-from gateway.services.camera_changes import MAX_CHANGES, Changes, info_of, is_change, of_clock, of_info, of_stream
+from gateway.services.camera_changes import (
+    MAX_CHANGES,
+    Changes,
+    info_of,
+    is_change,
+    of_capabilities,
+    of_clock,
+    of_info,
+    of_stream,
+)
 from gateway.testing.streams import video_description
 
 S = 1_000_000_000
@@ -34,6 +43,12 @@ def test_what_is_news(kind: HistoryKind, old: dict[str, Any] | None, new: dict[s
 def test_what_a_camera_is_comes_back_as_it_was() -> None:
     assert info_of(of_info(ACME)) == ACME
     assert info_of({"serial": "A7"}) == CameraInfo(serial="A7")
+
+
+def test_what_no_database_takes_is_not_kept() -> None:
+    odd = of_info(CameraInfo("Acme\0\udc80", "x" * 1000, firmware=3))  # type: ignore[arg-type]
+    assert (odd["manufacturer"], odd["model"], odd["firmware"]) == ("Acme??", "x" * 255, "3")
+    assert of_capabilities(("PTZ\n", "Ünï")) == {"names": ["PTZ?", "Ünï"]}
 
 
 def test_a_camera_that_can_not_make_up_its_mind_fills_no_disk() -> None:
