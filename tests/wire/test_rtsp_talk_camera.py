@@ -48,15 +48,15 @@ class NoMemory:
 
 
 @asynccontextmanager
-async def gateway(audit: list[str]) -> AsyncIterator[House]:
+async def gateway(audit: list[str], host: str = "127.0.0.1") -> AsyncIterator[House]:
     clock = SystemClock()
     driver = Driver(Settings(width=320, height=180, sub_width=160, sub_height=160), driver_context(clock))
     cameras = Cameras([CameraSpec("yard", "Yard", driver)], NoMemory(), clock)
     controls = Controls({"yard": driver}, MemorySettings(), clock)
     talks = Talks(controls, lambda _account, _address, what: audit.append(what), clock)
-    server = RtspServer(cameras, Operator(), clock, talks=talks, udp_hosts=("127.0.0.1",))
+    server = RtspServer(cameras, Operator(), clock, talks=talks, udp_hosts=(host,))
     server.start()
-    listener = Listener("127.0.0.1", 0, server)
+    listener = Listener(host, 0, server)
     listener.start()
     running = asyncio.create_task(cameras.run())
     try:
@@ -107,14 +107,20 @@ async def test_the_camera_hears_what_is_said_over_its_connection(kind: str) -> N
         assert audit[1] == "no longer talks to camera 'yard': 25 packets, 0 dropped; has ended"
 
 
-async def test_the_camera_hears_what_is_said_over_udp() -> None:
+async def connected(home: House, host: str) -> Client:
+    reader, writer = await asyncio.open_connection(host, home.port)
+    return Client(reader, writer, f"rtsp://{f'[{host}]' if ':' in host else host}:{home.port}{PATH}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_the_camera_hears_what_is_said_over_udp(host: str) -> None:
     audit: list[str] = []
-    async with gateway(audit) as home:
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as mouth:
-            mouth.bind(("127.0.0.1", 0))
+    async with gateway(audit, host) as home:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with closing(socket.socket(family, socket.SOCK_DGRAM)) as mouth:
+            mouth.bind((host, 0))
             port = mouth.getsockname()[1]
-            talker, listener = await Client.connect(home), await Client.connect(home)
-            talker.url = listener.url = f"rtsp://127.0.0.1:{home.port}{PATH}"
+            talker, listener = await connected(home, host), await connected(home, host)
             answer = await talker.setup(3, f"RTP/AVP;unicast;client_port={port}-{port + 1}")
             [granted] = transport.parse(answer.headers.get("Transport"))
             assert granted.server_port is not None
@@ -126,7 +132,7 @@ async def test_the_camera_hears_what_is_said_over_udp() -> None:
             while not heard.done():  # what UDP loses is said again
                 payload = bytes([0x2A, 0xAA]) * 160  # A-law's loudest, to and fro
                 data = serialize(RtpPacket(8, number % 65_536, number * 320, 0xABCD, marker=False, payload=payload))
-                mouth.sendto(data, ("127.0.0.1", granted.server_port[0]))
+                mouth.sendto(data, (host, granted.server_port[0]))
                 number += 1
                 await asyncio.wait({heard}, timeout=0.04)
             heard.result()
