@@ -12,7 +12,8 @@ from typing import Self
 import msgspec
 import uvloop
 
-from gateway.archiving import ArchiveSwitch, Surroundings
+from gateway.archive_switch import ArchiveSwitch
+from gateway.archiving import Surroundings
 from gateway.brokers import broker_operations
 from gateway.camera_commands import camera_commands
 from gateway.camera_records import CameraRecords

@@ -7,24 +7,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from gateway.archive_store import ArchiveStore
 from gateway.config import Config
 from gateway.db import AuditEntry, Database
-from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.domain.errors import GatewayError
 from gateway.domain.event import Event, TopicDescription
 from gateway.domain.media import StreamDescription
 from gateway.domain.recording import Recording, RecordingJob, Segment, Span
 from gateway.domain.storage import StorageState, StorageStatus
 from gateway.onvif.camera_tokens import camera_of, camera_tokens
-from gateway.onvif.capabilities import CapabilityModel
 from gateway.onvif.codec import Codec
 from gateway.onvif.context import Context, Service
 from gateway.onvif.contract import Contract
-from gateway.onvif.endpoint import Endpoint
 from gateway.onvif.media_profiles import MediaProfiles
 from gateway.onvif.receiver import ReceiverService
 from gateway.onvif.recording import RecordingService
@@ -39,13 +36,11 @@ from gateway.receivers import ReceiverStreams
 from gateway.registry import Registry
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import EdgeArchive
-from gateway.servers.control import Command
 from gateway.servers.rtsp import RtspServer
 from gateway.servers.rtsp_playback import Replays
 from gateway.services.backfill import Backfill, BackfillRules
 from gateway.services.cameras import Cameras
 from gateway.services.eventbus import EventBus
-from gateway.services.exports import Export
 from gateway.services.metadata import MetadataStreams
 from gateway.services.playback import Format, Player
 from gateway.services.receivers import Receiver, Receivers
@@ -323,119 +318,6 @@ class Archiving:
 
     def _record(self, account: str, address: str, action: str, detail: str) -> None:
         self._with.database.audit.record(AuditEntry(self._with.clock.utc_ns(), account, address, action, detail))
-
-
-class ArchiveSwitch:
-    """Turns archiving on and off as the configuration says, with the services that a VMS sees of it."""
-
-    def __init__(
-        self, surroundings: Surroundings, model: CapabilityModel, endpoint: Endpoint, announced: Callable[[], None]
-    ) -> None:
-        """`announced` is called when services have come or gone."""
-        self._with = surroundings
-        self._model = model
-        self._endpoint = endpoint
-        self._announced = announced
-        self._changing = asyncio.Lock()
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task: asyncio.Task[None] | None = None
-        self.current: Archiving | None = None
-
-    async def run(self) -> None:
-        """Raise what archiving ends with, if it does."""
-        await self._failed
-
-    async def follow(self, config: Config) -> bool:
-        """Record as a configuration says; returns whether that can be. Else it is logged, and all stays as it was."""
-        async with self._changing:
-            try:
-                following = Archiving(config, self._with) if config.storages else None
-            except GatewayError as error:
-                if self.current is None:
-                    raise
-                _log.error("%s", error.message)
-                return False
-            await self._end()
-            if following is not None:
-                self._begin(following)
-            self._announced()
-            return True
-
-    async def stop(self) -> None:
-        """Close the files."""
-        async with self._changing:
-            await self._end()
-
-    async def movie(self, name: str, start_ns: int, end_ns: int) -> Export:
-        """Return a time range of what was recorded as one movie. Raises GatewayError."""
-        return await self._present().store.movie(name, start_ns, end_ns)
-
-    def recordings(self) -> Recordings | None:
-        """Return what is recorded; None while no storage is configured."""
-        return None if self.current is None else self.current.recordings
-
-    async def storages(self) -> list[dict[str, Any]]:
-        """Return every storage as a person or a program reads it."""
-        return [] if self.current is None else await self.current.store.listed()
-
-    def tokens(self) -> list[str]:
-        """Return the tokens of all recordings."""
-        return [] if self.current is None else [each.token for each in self.current.recordings.all()]
-
-    def begin_ns(self) -> int | None:
-        """Return the time of the oldest footage, None when there is none."""
-        if self.current is None:
-            return None
-        archive = self.current.store.archive
-        extents = [extent for token in archive.recordings() if (extent := archive.extent(token)) is not None]
-        return min((extent.span.start_ns for extent in extents), default=None)
-
-    def commands(self) -> dict[str, Command]:
-        """Return what the control socket offers."""
-
-        async def storages(_: dict[str, Any]) -> list[dict[str, Any]]:
-            return await self.storages()
-
-        async def recordings(_: dict[str, Any]) -> list[dict[str, Any]]:
-            return [] if self.current is None else await self.current.store.recorded()
-
-        async def format_(arguments: dict[str, Any]) -> None:
-            await self._present().format(arguments["id"])
-
-        async def remove(arguments: dict[str, Any]) -> None:
-            await self._present().remove(arguments["id"])
-
-        return {"storages": storages, "recordings": recordings, "format": format_, "remove": remove}
-
-    def _present(self) -> Archiving:
-        if self.current is None:
-            raise GatewayError(ErrorKind.NOT_FOUND, "no storage is configured")
-        return self.current
-
-    def _begin(self, archiving: Archiving) -> None:
-        self.current = archiving
-        self._task = asyncio.create_task(archiving.run(), name="archiving")
-        self._task.add_done_callback(self._ended)
-        self._with.rtsp.replays = archiving.replays()
-        for service in archiving.services:
-            self._model.register(service)
-            self._endpoint.add(service)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and not self._failed.done():
-            self._failed.set_exception(error)
-
-    async def _end(self) -> None:
-        if self.current is None or self._task is None:
-            return
-        self._with.rtsp.replays = None
-        for service in self.current.services:
-            self._model.withdraw(service)
-            self._endpoint.remove(service)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self.current.withdraw()
-        self.current = self._task = None
 
 
 def local_zone() -> tzinfo:
