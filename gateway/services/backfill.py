@@ -17,7 +17,7 @@ from gateway.sdk.clock import Clock
 from gateway.sdk.driver import EdgeArchive
 from gateway.services.archive import LATEST_NS, TOUCH_NS, Archive
 from gateway.services.backfill_gaps import Gap, gaps
-from gateway.services.backfill_splice import Edge, Splice, identified
+from gateway.services.backfill_splice import MARGIN_NS, Edge, Splice, identified
 from gateway.services.cameras import Cameras, CameraSpec
 from gateway.services.playback import Format
 from gateway.services.recorder_gops import Gop, GopCollector
@@ -32,8 +32,6 @@ FIRST_WAIT, LONGEST_WAIT = 30.0, 3600.0
 """Seconds until a gap that could not be filled is tried again: doubled each time."""
 ATTEMPTS = 8
 """After so many a gap is left as it is, until the gateway starts anew."""
-MARGIN_NS = 3_000_000_000
-"""So much more is asked for at both ends of a gap: clocks differ, and a GOP is fetched whole."""
 _PAGE = 100
 _NS = 1_000_000_000
 _T = TypeVar("_T")
@@ -141,9 +139,15 @@ class Backfill:
         periods, now = assignment.trigger.schedule, self._clock.monotonic()
         for gap in gaps(runs, since_ns, Schedule(periods, self._zone) if periods else None):
             known = self._tries.get((assignment.recording, gap.span.end_ns), _Try())
-            if known.count < ATTEMPTS and known.again <= now:
+            due = known.count < ATTEMPTS and known.again <= now
+            if due and not await self._was_deleted(assignment.recording, gap):
                 return gap
         return None
+
+    async def _was_deleted(self, recording: str, gap: Gap) -> bool:
+        """Tell whether a gap is of footage that was there: what follows a loss begins a run, what is left does not."""
+        following = await self._archive.segments(recording, Span(gap.next_ns, gap.next_ns + TOUCH_NS), limit=1)
+        return bool(following) and following[0].run_ns < following[0].start_ns
 
     # One gap
 
@@ -165,11 +169,11 @@ class Backfill:
                     if splice is None:
                         whole = cut is not None and {*cut.tracks} - {*metadata} <= {*self._tokens(gop, assignment)}
                         splice = Splice(gap.span, before if whole else None, after)
-                    stored_ns += await self._store(writer, splice.take(gop, picture), assignment)
+                    stored_ns += await self._store_all(writer, splice.take(gop, picture), assignment)
                     if splice.done:
                         break
             if splice is not None:
-                stored_ns += await self._store(writer, splice.flush(), assignment)
+                stored_ns += await self._store_all(writer, splice.flush(), assignment)
         finally:
             joins = splice is not None and splice.joins and stored_ns
             await _whatever_comes(self._end(writer, cut if joins else None))
@@ -209,9 +213,12 @@ class Backfill:
             stored.setdefault(description.tracks[index].kind, index)
         return frozenset(stored.values())
 
-    async def _store(self, writer: RecordingWriter, gop: Gop | None, assignment: Assignment) -> int:
+    async def _store_all(self, writer: RecordingWriter, gops: Iterable[Gop], assignment: Assignment) -> int:
+        return sum([await self._store(writer, gop, assignment) for gop in gops])
+
+    async def _store(self, writer: RecordingWriter, gop: Gop, assignment: Assignment) -> int:
         """Write a GOP; returns the nanoseconds that it lasts. Raises GatewayError."""
-        if gop is None or not self._tokens(gop, assignment):
+        if not self._tokens(gop, assignment):
             return 0
         try:
             written = await _whatever_comes(writer.write(gop, assignment))

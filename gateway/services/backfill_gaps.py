@@ -18,6 +18,8 @@ class Gap:
     """Footage ends where it begins."""
     before: bool
     """Footage begins where it ends."""
+    next_ns: int
+    """Where the footage behind it begins, however much later that is."""
 
 
 def gaps(runs: Sequence[Span], since_ns: int, schedule: Schedule | None) -> Iterator[Gap]:
@@ -28,7 +30,8 @@ def gaps(runs: Sequence[Span], since_ns: int, schedule: Schedule | None) -> Iter
     for before, after in pairwise(joined(runs)):
         start_ns = max(before.end_ns, since_ns)
         for piece in _active(Span(start_ns, after.start_ns), schedule):
-            yield Gap(piece, after=piece.start_ns == before.end_ns, before=piece.end_ns == after.start_ns)
+            follows, precedes = piece.start_ns == before.end_ns, piece.end_ns == after.start_ns
+            yield Gap(piece, follows, precedes, after.start_ns)
 
 
 def _active(span: Span, schedule: Schedule | None) -> Iterator[Span]:

@@ -331,3 +331,25 @@ async def test_what_a_crash_left_twice_is_made_once(tmp_path: Path, monkeypatch:
             await at.quiet()
         assert await at.samples() == expected(ALL[:210])
         assert await at.fsck() == []
+
+
+async def test_what_was_deleted_is_not_fetched_again(tmp_path: Path) -> None:
+    """Retention goes around what is held, and so leaves a gap in the middle."""
+    async with house(tmp_path, Camera(ALL)) as at:
+        for number, width in enumerate((640, 320, 640)):  # another size begins another file of the same run
+            at.stream.describe(video_description(width))
+            for unit in ALL[number * 100 : number * 100 + 100]:
+                at.stream.deliver(unit)
+            await settle()
+        at.stream.interrupted()
+        async with asyncio.timeout(30):
+            while len(await at.segments()) < 3 or at.archive.writing(RECORDING):
+                await at.clock.advance(1.0)
+                await asyncio.sleep(0.01)
+        first, middle, last = await at.segments()
+        await at.archive.removed(await at.storages.delete([middle]))
+        assert len(await at.archive.runs(RECORDING, EVERYTHING)) == 2
+        async with filling(at):
+            await at.quiet()
+        assert at.camera.asked == []
+        assert await at.segments() == [first, last]
