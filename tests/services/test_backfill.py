@@ -338,8 +338,8 @@ async def test_what_was_deleted_is_not_fetched_again(tmp_path: Path) -> None:
     async with house(tmp_path, Camera(ALL)) as at:
         for number, width in enumerate((640, 320, 640)):  # another size begins another file of the same run
             at.stream.describe(video_description(width))
-            for unit in ALL[number * 100 : number * 100 + 100]:
-                at.stream.deliver(unit)
+            for frame in range(number * 100, number * 100 + 100):
+                at.stream.deliver(video_unit(frame, keyframe=frame % 100 == 0))
             await settle()
         at.stream.interrupted()
         async with asyncio.timeout(30):

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.domain.media import MediaKind, TrackDescription
 from gateway.protocols.rtp import block, ntp
-from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extension
+from gateway.protocols.rtp.onvif_extension import SIZE, Mark, capture_time, extension
 from gateway.protocols.rtp.packet import parse
 from gateway.protocols.rtp.packetize import Packetizer
 
@@ -37,3 +37,5 @@ def test_only_the_first_packet_of_a_frame_has_it(size: int) -> None:
         bytes(plain.payload),
     )
     assert [part.tobytes() for part in found.payload()] == [b"\x67sps", payload]
+    assert capture_time(found.packets) == pytest.approx(UTC_NS, abs=1)
+    assert capture_time(unit.packets) is None
