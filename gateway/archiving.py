@@ -125,7 +125,15 @@ class Archiving:
         self._recorder = Recorder(ports, self.recordings, around.bus, local_zone(), self._concerns)
         rules = BackfillRules(config.edge.hours, config.edge.pace)
         self._backfill = Backfill(
-            ports, store.archive, store.storages, FORM, self.recordings, around.edge, local_zone(), rules
+            ports,
+            store.archive,
+            store.storages,
+            FORM,
+            self.recordings,
+            around.edge,
+            local_zone(),
+            rules,
+            database.settings,
         )
         self.recordings.reported = self._recorder.track_state
         self._recorder.watch(lambda _: self._look_again())

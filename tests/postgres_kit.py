@@ -43,8 +43,8 @@ def administer(statement: str) -> None:
 
 
 def disconnect(database: str) -> None:
-    """End every connection to a database, as a server that is started anew does."""
-    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    """End every connection to a database, as a server that is started anew does; returns when they are gone."""
+    statement = "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = %s"
     with psycopg.connect(url("postgres")) as connection:
         connection.execute(statement, (database,))
 

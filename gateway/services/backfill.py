@@ -17,6 +17,7 @@ from gateway.sdk.clock import Clock
 from gateway.sdk.driver import EdgeArchive
 from gateway.services.archive import LATEST_NS, TOUCH_NS, Archive
 from gateway.services.backfill_gaps import Gap, gaps
+from gateway.services.backfill_pauses import Memory, Pauses
 from gateway.services.backfill_splice import MARGIN_NS, Edge, Splice, identified
 from gateway.services.cameras import Cameras, CameraSpec
 from gateway.services.playback import Format
@@ -81,6 +82,7 @@ class Backfill:
         edge: Callable[[str], EdgeArchive | None],
         zone: tzinfo,
         rules: BackfillRules,
+        memory: Memory,
     ) -> None:
         """`edge` returns a camera's own archive by the camera's id, while the camera is online."""
         self._ports = replace(ports, archive=_Fetched(archive), motion=lambda *_: 0)
@@ -89,13 +91,22 @@ class Backfill:
         self._clock: Clock = ports.clock
         self._tries: dict[tuple[str, int], _Try] = {}
         self._settled: set[str] = set()
+        self._pauses = Pauses(memory, ports.clock)
 
     async def run(self) -> None:
         """Look for gaps and fill them, until cancelled."""
+        await self._clock.sleep(LOOK_SECONDS)  # until all jobs have found their sources
+        self._assignments.subscribe(self._follow)
         while self._rules.hours:
+            self._follow()
             for assignment in self._assignments.assignments():
                 await self._look(assignment)
             await self._clock.sleep(LOOK_SECONDS)
+
+    def _follow(self) -> None:
+        """Note what is recorded all the time, and what is not: what was not wanted then is not missing."""
+        wanted = [each.recording for each in self._assignments.assignments() if not each.trigger.topics]
+        self._pauses.follow(self._archive.recordings(), wanted)
 
     async def _look(self, assignment: Assignment) -> None:
         """Fill the first gap of a recording that is due."""
@@ -137,7 +148,8 @@ class Backfill:
             del self._tries[key]
         runs = await self._archive.runs(assignment.recording, Span(since_ns, LATEST_NS))
         periods, now = assignment.trigger.schedule, self._clock.monotonic()
-        for gap in gaps(runs, since_ns, Schedule(periods, self._zone) if periods else None):
+        schedule = Schedule(periods, self._zone) if periods else None
+        for gap in gaps(runs, since_ns, schedule, self._pauses.of(assignment.recording)):
             known = self._tries.get((assignment.recording, gap.span.end_ns), _Try())
             due = known.count < ATTEMPTS and known.again <= now
             if due and not await self._was_deleted(assignment.recording, gap):

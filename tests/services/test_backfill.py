@@ -21,6 +21,7 @@ from gateway.protocols.mp4.reader import read_fragment, read_header
 from gateway.protocols.mp4.scan import Scanner
 from gateway.protocols.mp4.writer import Muxer
 from gateway.sdk.driver import EdgeArchive
+from gateway.services import backfill
 from gateway.services.archive import LATEST_NS, Archive
 from gateway.services.backfill import ATTEMPTS, LONGEST_WAIT, Backfill, BackfillRules
 from gateway.services.fsck import Fsck
@@ -31,12 +32,20 @@ from gateway.services.recorder_ports import RecorderPorts
 from gateway.services.storages import Storages
 from gateway.services.streams import LiveStream
 from gateway.testing.clock import FakeClock, settle
+from gateway.testing.sinks import DictMemory
 from gateway.testing.streams import video_description, video_unit
 from gateway_filesystem.storage import FilesystemSettings, FilesystemStorage
 
 EVERYTHING = Span(0, LATEST_NS)
+LOOK = 300.0
 FORM = Format(read_header, read_fragment, lambda _: ())
 """What is read of a stored picture."""
+
+
+@pytest.fixture(autouse=True)
+def slow_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for gaps less often: hours pass in these tests."""
+    monkeypatch.setattr(backfill, "LOOK_SECONDS", LOOK)
 
 
 @dataclass
@@ -72,9 +81,12 @@ class Camera:
 class House:
     """A recorder and its backfill, with files and a catalogue that are real."""
 
+    recording: asyncio.Task[None]
+
     def __init__(self, folder: Path, camera: Camera, trigger: Trigger = Trigger()) -> None:  # noqa: B008 - frozen
         self.camera = camera
         self.online = True
+        self.memory = DictMemory()
         self.clock = FakeClock()
         self.disk = ThreadPoolExecutor(2)
         self.database = open_database(folder / "data")
@@ -95,7 +107,7 @@ class House:
             return self.camera if self.online else None
 
         rules = BackfillRules(240.0, pace)
-        return Backfill(self.ports, self.archive, self.storages, FORM, self.jobs, edge, UTC, rules)
+        return Backfill(self.ports, self.archive, self.storages, FORM, self.jobs, edge, UTC, rules, self.memory)
 
     async def _used(self) -> dict[str, int]:
         return {}
@@ -122,15 +134,24 @@ class House:
                 found += [(round(one.utc_ns, -3), b"".join(one.payload)) for one in read_fragment(data, header)]
         return found
 
-    async def until(self, condition: Callable[[], object]) -> None:
+    async def until(self, condition: Callable[[], object], step: float = LOOK / 20) -> None:
         """Let time pass until something is the case."""
         async with asyncio.timeout(30):
             while not condition():
+                await self.clock.advance(step)
+                await asyncio.sleep(0.01)
+
+    async def until_runs(self, count: int) -> None:
+        """Let time pass until so many stretches are recorded, and closed."""
+        async with asyncio.timeout(30):
+            while len(await self.archive.runs(RECORDING, EVERYTHING)) < count or self.archive.writing(RECORDING):
                 await self.clock.advance(1.0)
                 await asyncio.sleep(0.01)
 
     async def quiet(self) -> None:
-        """Let time pass until nothing is fetched any more, and nothing is left to try."""
+        """Let time pass until nothing is fetched any more, and nothing is left to try. Nothing is recorded then."""
+        self.recording.cancel()
+        await asyncio.gather(self.recording, return_exceptions=True)
         seen = -1
         while seen != len(self.camera.asked):
             seen = len(self.camera.asked)
@@ -147,13 +168,13 @@ class House:
 async def house(folder: Path, camera: Camera, trigger: Trigger = Trigger()) -> AsyncIterator[House]:  # noqa: B008
     made = House(folder, camera, trigger)
     await made.storages.check()
-    recording = asyncio.create_task(made.recorder.run())
+    made.recording = asyncio.create_task(made.recorder.run())
     try:
         await settle()
         yield made
     finally:
-        recording.cancel()
-        await asyncio.gather(recording, return_exceptions=True)
+        made.recording.cancel()
+        await asyncio.gather(made.recording, return_exceptions=True)
         made.disk.shutdown()
         made.database.close()
 
@@ -161,6 +182,7 @@ async def house(folder: Path, camera: Camera, trigger: Trigger = Trigger()) -> A
 @asynccontextmanager
 async def filling(at: House) -> AsyncIterator[None]:
     task = asyncio.create_task(at.backfill.run())
+    await settle()
     try:
         yield
     finally:
@@ -175,10 +197,7 @@ async def interrupted(at: House) -> None:
     """Record three seconds, the last GOP cut short, lose three and a half, and record two more."""
     await at.feed(ALL[:63])
     await at.feed(ALL[150:210])
-    async with asyncio.timeout(30):
-        while len(await at.archive.runs(RECORDING, EVERYTHING)) < 2 or at.archive.writing(RECORDING):
-            await at.clock.advance(1.0)
-            await asyncio.sleep(0.01)
+    await at.until_runs(2)
 
 
 @pytest.mark.parametrize("ahead_ns", [0, 7_000_000, -1_300_000_000, 40_000_000])
@@ -203,7 +222,7 @@ async def test_a_cut_gop_that_is_alone_in_its_file_goes_with_it(tmp_path: Path) 
     async with house(tmp_path, Camera(ALL)) as at:
         await at.feed(ALL[:13])
         await at.feed(ALL[50:80])
-        await at.until(lambda: at.archive.writing(RECORDING) is None)
+        await at.until_runs(2)
         async with filling(at):
             await at.quiet()
         assert await at.samples() == expected(ALL[:80])
@@ -301,10 +320,11 @@ async def test_fetching_keeps_to_its_pace_and_ends_when_told(tmp_path: Path) -> 
         await interrupted(at)
         at.backfill = at.backfiller(pace=1.0)
         async with filling(at):
-            await at.until(lambda: at.camera.taken)
+            await at.clock.advance(LOOK)
+            await at.until(lambda: at.camera.taken, step=0.0)
             await at.clock.advance(1.0)
             assert at.camera.taken <= 25 * 5
-            await at.until(lambda: at.camera.taken > 80)
+            await at.until(lambda: at.camera.taken > 80, step=0.1)
         assert await at.database.catalogue.open_segments() == []
         assert await at.fsck() == []
         at.backfill = at.backfiller()
@@ -353,3 +373,25 @@ async def test_what_was_deleted_is_not_fetched_again(tmp_path: Path) -> None:
             await at.quiet()
         assert at.camera.asked == []
         assert await at.segments() == [first, last]
+
+
+async def test_what_was_not_to_be_recorded_is_not_fetched(tmp_path: Path) -> None:
+    """Somebody sets the job idle, the gateway ends meanwhile, and records again later: that was no loss."""
+    minute = [video_unit(number) for number in range(25 * 60)]
+    async with house(tmp_path, Camera(minute)) as at:
+        at.clock.set_utc(minute[0].utc_ns)
+        async with filling(at):
+            await at.clock.advance(LOOK)
+            await at.feed(minute[:60])
+            at.clock.set_utc(minute[60].utc_ns)
+            at.jobs.set()
+            await settle()
+        at.backfill = at.backfiller()
+        async with filling(at):
+            await at.clock.advance(LOOK)
+            at.clock.set_utc(minute[1250].utc_ns)
+            at.jobs.set(job())
+            await at.feed(minute[1250:1300])
+            await at.until_runs(2)
+            await at.quiet()
+        assert at.camera.asked == []
