@@ -55,7 +55,9 @@ def test_onvif_python_calls_every_operation_of_events(measured: Gateway, mode: s
         (source, name) for operation, source, name, _ in found["again"] if operation == "Initialized"
     }
     assert found["filtered"] == reboot
-    assert (found["past"][0], found["past"][1]) == (["", "", "", ""], reboot[0])
+    # Another client may have rebooted the gateway before: the past begins with the first start, this is the last.
+    assert [state[:3] for state in found["past"][:2]] == [["", "", ""], ["Initialized", "", "Status"]]
+    assert reboot[0] in found["since_start"]
     assert (found["empty"], found["renewed"], found["pull_points"]) == (0, 120, 64)
     assert found["brokers"] == [["mqtt://127.0.0.1:9", "house", 0]]
     # The client can't send the text of a topic.

@@ -50,6 +50,9 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
     again = [plain(message) for message in pull_point.PullMessages(SHORT, 100).NotificationMessage]
     call(pull_point, "Seek", dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
     past = [plain(message) for message in pull_point.PullMessages(SHORT, 100).NotificationMessage]
+    [start] = [dt.datetime.fromisoformat(value) for _, _, name, value in states if name == "Status"]
+    pull_point.Seek(start)
+    since_start = [plain(message) for message in pull_point.PullMessages(SHORT, 100).NotificationMessage]
     nothing = filtered.PullMessages(SHORT, 100), filtered.PullMessages(SHORT, 100)
     subscribed = call(
         client.notification(), "Subscribe", {"Address": {"_value_1": "http://192.0.2.9:9/"}}, None, "PT60S"
@@ -68,6 +71,7 @@ def main(host: str, port: str, user: str, password: str, mode: str) -> dict[str,
         "states": states,
         "again": again,
         "past": past,
+        "since_start": since_start,
         "brokers": brokers,
         "pull_points": int(capabilities.MaxPullPoints),
         "renewed": (renewed.TerminationTime - renewed.CurrentTime).total_seconds(),
