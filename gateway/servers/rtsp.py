@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, AddressFamily
 from typing import Final, TypeVar
 
+from gateway.domain.errors import ErrorKind, GatewayError
+from gateway.protocols.rtsp.messages import RtspError
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_connection import Connection, Context, TunnelConnection, WebSocketConnection
+from gateway.servers.rtsp_methods import Methods
 from gateway.servers.rtsp_playback import Replays
-from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams
+from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams, seen_stream
+from gateway.servers.rtsp_replay_methods import ReplayMethods
 from gateway.servers.rtsp_requests import Requests
 from gateway.servers.rtsp_sender_tcp import Tally
 from gateway.servers.rtsp_sender_udp import UdpPorts
 from gateway.servers.rtsp_session import Sessions
-from gateway.servers.rtsp_talk import Talks
+from gateway.servers.rtsp_talk import Backchannels, Talks
+from gateway.servers.rtsp_transports import Transports
 from gateway.servers.rtsp_tunnel import Openers, Tunnels
 from gateway.servers.rtsp_wire import Wire
 
@@ -56,24 +61,15 @@ class RtspServer:
         self._talks = talks
         self._udp_hosts = tuple(udp_hosts)
         self._ports: dict[AddressFamily, UdpPorts] = {}
+        self._transports = Transports(self._ports, multicast)
         self._connections: set[Connection] = set()
         self._addresses: Counter[str] = Counter()
         self._tally = Tally()
         self._reported = (0, 0)
         self._sessions = Sessions(clock, self._options.session_timeout, self._options.max_sessions)
         self._parts: _Parts | None = None
-        self._replays: Replays | None = None
-
-    @property
-    def replays(self) -> Replays | None:
+        self.replays: Replays | None = None
         """What opens recordings; None while there are none."""
-        return self._replays
-
-    @replays.setter
-    def replays(self, replays: Replays | None) -> None:
-        self._replays = replays
-        if self._parts is not None:
-            self._parts.context.requests.replays = replays
 
     def start(self) -> None:
         """Open the UDP ports, where the system has any; call it on the running event loop."""
@@ -86,24 +82,19 @@ class RtspServer:
                 _log.warning("no RTP over UDP on %s: %s", host, error.strerror or error)
             else:
                 ports.start(loop, self._sessions.spoken, self._sessions.heard)
-        requests = Requests(
-            self._streams,
-            self._authenticator,
-            self._sessions,
-            self._options,
-            self._ports,
-            self._multicast,
-            self._clock.utc_ns,
-        )
-        requests.replays = self._replays
-        requests.backchannels.talks = self._talks
-        context = Context(loop, self._clock, self._options, requests, self._sessions, self._tally)
+        context = Context(loop, self._clock, self._options, self._requests(), self._sessions, self._tally)
         openers = Openers(
             tunnel=lambda wire: self._opened(TunnelConnection(context, wire, self._closed)),
             websocket=lambda wire: self._opened(WebSocketConnection(context, wire, self._closed)),
             refused=self._refused,
         )
         self._parts = _Parts(context, Tunnels(loop, self._clock, self._options.limits, openers))
+
+    def _requests(self) -> Requests:
+        backchannels = Backchannels(self._talks)
+        methods = Methods(self._streams, self._sessions, self._transports, backchannels, self._clock.utc_ns)
+        replay = ReplayMethods(methods, self._sessions, lambda: self.replays)
+        return Requests(self._authenticator, self._options.supported, backchannels, methods, replay)
 
     def accept(self, wire: Wire, *, http: bool) -> None:
         """Take over a connection; `http` tells that it begins with an HTTP head (a tunnel or WebSocket)."""
@@ -118,12 +109,24 @@ class RtspServer:
             self._opened(Connection(parts.context, wire, self._closed)).start()
 
     def hold_group(self, path: str) -> None:
-        """Send a stream to its multicast groups until released, with or without sessions. Raises GatewayError."""
-        self._running().context.requests.hold_group(path)
+        """Send a stream to its multicast groups until released, with or without sessions.
+
+        Raises GatewayError (NOT_FOUND or UNSUPPORTED).
+        """
+        try:
+            stream, description = seen_stream(self._streams, path)
+        except RtspError as error:
+            raise GatewayError(ErrorKind.NOT_FOUND, error.message) from error
+        transports = self._transports
+        if not transports.groups(path, len(description.tracks)):
+            raise GatewayError(ErrorKind.UNSUPPORTED, f"stream {path!r} has no multicast groups")
+        self._sessions.hold(stream, description, lambda new: transports.group_viewer(path, len(new.tracks)))
 
     def release_group(self, path: str) -> None:
         """Stop what `hold_group` began."""
-        self._running().context.requests.release_group(path)
+        stream = self._streams.stream(path)
+        if stream is not None:
+            self._sessions.release(stream)
 
     async def run(self) -> None:
         """Watch over time-outs until cancelled."""

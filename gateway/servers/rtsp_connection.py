@@ -12,8 +12,9 @@ from gateway.protocols import websocket as ws
 from gateway.protocols.rtsp.messages import Request, RtspError, serialize
 from gateway.protocols.rtsp.parser import InterleavedFrame, Parser
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_answer import Answer, refusal
 from gateway.servers.rtsp_ports import RtspOptions
-from gateway.servers.rtsp_requests import Answer, Requests, refusal
+from gateway.servers.rtsp_requests import Requests
 from gateway.servers.rtsp_sender_tcp import Tally, TcpSender
 from gateway.servers.rtsp_session import Session, Sessions
 from gateway.servers.rtsp_wire import Wire
@@ -65,11 +66,6 @@ class Connection:
     def address(self) -> str:
         """The peer's IP address."""
         return self._wire.address
-
-    @property
-    def local_address(self) -> str:
-        """Our IP address on this connection."""
-        return self._wire.local_address()
 
     def send_buffer(self, size: int) -> None:
         """Ask for a send buffer in the kernel, in bytes."""
@@ -132,16 +128,16 @@ class Connection:
 
     def refuse(self, error: RtspError) -> None:
         """Answer a message that makes no sense; end when the next one can't be found."""
-        self._send(serialize(refusal(error)))
+        self._send(serialize(refusal(error, error.cseq)))
         if error.fatal:
             self.end(f"was refused: {error.message}")
 
     def _answer(self, request: Request) -> None:
         answer = self._context.requests.answer(request, self)
-        if answer.later is not None:
-            self._answering = self._context.loop.create_task(self._answer_later(answer.later))
-        else:
+        if isinstance(answer, Answer):
             self._give(answer)
+        else:
+            self._answering = self._context.loop.create_task(self._answer_later(answer))
 
     async def _answer_later(self, later: Awaitable[Answer]) -> None:
         try:

@@ -7,15 +7,16 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.rtp.onvif_extension import SIZE, Mark, extension
 from gateway.protocols.rtp.packetize import Packetizer
-from gateway.protocols.rtsp import headers, ranges
-from gateway.protocols.rtsp.messages import Request, RtspError
+from gateway.protocols.rtsp import headers, ranges, url
+from gateway.protocols.rtsp.messages import RtspError
 from gateway.sdk.clock import Clock
+from gateway.servers.rtsp_asked import Asked
 from gateway.servers.rtsp_burst import Burst
 from gateway.servers.rtsp_pace import Pace
 from gateway.servers.rtsp_readahead import ReadAhead
@@ -36,11 +37,9 @@ UDP_BITS_PER_SECOND: Final = 200_000_000
 """Over UDP nothing tells how fast the client is."""
 BYE_SECONDS: Final = 0.5
 """How long a BYE waits over UDP: clients read it from another socket, and what it overtakes they throw away."""
-FASTEST: Final = 64.0
 _INTRA_FROM: Final = 4.0
 """Faster than this only key frames are sent."""
 _NS: Final = 1_000_000_000
-_NANOSECONDS_OF_MS: Final = 1_000_000
 _CLEAN_POINT, _END, _DISCONTINUITY, _LAST = map(int, (Mark.CLEAN_POINT, Mark.END, Mark.DISCONTINUITY, Mark.LAST))
 _log = logging.getLogger(__name__)
 
@@ -53,19 +52,6 @@ class Extents(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a PLAY asks for (RFC 2326 §12, ONVIF Streaming §6.4)."""
-
-    range: ranges.Range | None
-    scale: float
-    paced: bool
-    intra: bool
-    references: bool
-    interval_ns: int
-    cseq: int
-
-
 class Replays:
     """What the RTSP server needs to replay."""
 
@@ -73,7 +59,7 @@ class Replays:
         """`timeout` returns the seconds after which a silent session ends."""
         self._player = player
         self._resolve = resolve
-        self.timeout = timeout
+        self._timeout = timeout
         self._clock = clock
 
     async def open(self, path: str) -> "Replay":
@@ -86,16 +72,18 @@ class Replays:
             opened = await self._player.open(token)
         except GatewayError as error:
             raise RtspError(404 if error.kind is ErrorKind.NOT_FOUND else 503, error.message) from error
-        return Replay(self._player, opened, LiveStream(path), self._clock)
+        return Replay(self._player, opened, LiveStream(path), self._timeout(), self._clock)
 
 
 class Replay:
     """One client's way through a recording."""
 
-    def __init__(self, player: Player, opened: Opened, stream: LiveStream, clock: Clock) -> None:
+    def __init__(self, player: Player, opened: Opened, stream: LiveStream, timeout: float, clock: Clock) -> None:
         self.opened = opened
         self.stream = stream
         """Stands for the recording where a live stream is expected; nothing flows through it."""
+        self.timeout = timeout
+        """Seconds after which a silent session of it ends."""
         self._player = player
         self._clock = clock
         self._ssrcs = [secrets.randbits(32) for _ in opened.description.tracks]
@@ -145,7 +133,7 @@ class Replay:
             self._first = await self._soon(self._frames)
         return ranges.ClockRange(self._at_ns, self._wanted.end_ns)
 
-    def rtp_info(self, base: str, tracks: list[int], control: Callable[[str, int], str]) -> str:
+    def rtp_info(self, base: str, tracks: list[int]) -> str:
         """Return the first sequence number and timestamp of each track (RFC 2326 §12.33)."""
         if self._first is not None:
             pace = self._pace()
@@ -156,7 +144,7 @@ class Replay:
         return headers.serialize_rtp_info(
             [
                 headers.RtpInfo(
-                    control(base, track),
+                    url.control(base, track),
                     self._packetizers[track].sequence,
                     self._rtp_time(track, self._at_ns, played_ns) & 0xFFFFFFFF,
                 )
@@ -314,37 +302,3 @@ class Replay:
         rate = self.opened.description.tracks[track].clock_rate
         elapsed = played_ns if self._asked.paced else float(utc_ns - self.opened.span.start_ns)
         return self._rtp_zero[track] + round(elapsed * rate / _NS)
-
-
-def asked_of(request: Request) -> Asked:
-    """Read the headers of a PLAY. Raises RtspError 400 or 457."""
-    get = request.headers.get
-    range_ = ranges.parse(get("Range")) if get("Range") else None
-    paced = _choice(get("Rate-Control") or "yes", "Rate-Control", ("yes", "no")) == "yes"
-    _choice(get("Immediate") or "yes", "Immediate", ("yes", "no"))
-    try:
-        scale = float(get("Scale") or "1")
-    except ValueError:
-        scale = 0.0
-    if not scale or abs(scale) > FASTEST or scale != scale:  # noqa: PLR0124 - not a number
-        raise RtspError(400, f"Scale {get('Scale')[:40]!r} is not from -{FASTEST:g} to {FASTEST:g}, or is 0")
-    frames, _, least = (get("Frames") or "all").strip().lower().partition("/")
-    _choice(frames, "Frames", ("all", "intra", "predicted"))
-    if least and not (frames == "intra" and least.isascii() and least.isdigit() and len(least) < 10):  # noqa: PLR2004 - days of milliseconds
-        raise RtspError(400, f"Frames {get('Frames')[:40]!r} is neither intra, intra/MILLISECONDS, predicted nor all")
-    return Asked(
-        range_,
-        scale if paced else (-1.0 if scale < 0 else 1.0),
-        paced,
-        frames == "intra",
-        frames == "predicted",
-        int(least or 0) * _NANOSECONDS_OF_MS,
-        int(request.cseq),
-    )
-
-
-def _choice(text: str, name: str, known: tuple[str, ...]) -> str:
-    value = text.strip().lower()
-    if value not in known:
-        raise RtspError(400, f"{name} {text[:40]!r} is none of {', '.join(known)}")
-    return value

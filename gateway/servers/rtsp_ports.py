@@ -6,7 +6,7 @@ from typing import Protocol
 
 from gateway.domain.access import Account
 from gateway.domain.media import StreamDescription
-from gateway.protocols.rtsp.messages import Limits
+from gateway.protocols.rtsp.messages import Limits, RtspError
 from gateway.protocols.sdp import MulticastTarget
 from gateway.services.streams import LiveStream
 
@@ -21,6 +21,17 @@ class Streams(Protocol):
     def description(self, path: str) -> StreamDescription | None:
         """Return the live, or else the last known, description of a path."""
         ...
+
+
+def seen_stream(streams: Streams, path: str) -> tuple[LiveStream, StreamDescription]:
+    """Return a stream and what it is made of. Raises RtspError 404, and 503 as long as nobody knows that."""
+    stream = streams.stream(path)
+    if stream is None:
+        raise RtspError(404, f"there is no stream {path[:80]!r}")
+    description = streams.description(path)
+    if description is None or not description.tracks:
+        raise RtspError(503, f"stream {path!r} has not been seen yet")
+    return stream, description
 
 
 class Denial(Protocol):

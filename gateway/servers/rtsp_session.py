@@ -2,20 +2,20 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.domain.media import StreamDescription
+from gateway.protocols.rtsp.headers import SessionHeader
 from gateway.protocols.rtsp.messages import RtspError
 from gateway.protocols.rtsp.session import SessionMachine, State
 from gateway.protocols.rtsp.transport import Lower, PortPair, Transport
-from gateway.protocols.sdp import MulticastTarget
 from gateway.sdk.clock import Clock
-from gateway.servers.rtsp_gso import Address
+from gateway.servers.rtsp_groups import Groups
 from gateway.servers.rtsp_hub import Framing, Start, StreamHub
 from gateway.servers.rtsp_sender_tcp import TcpSender
-from gateway.servers.rtsp_sender_udp import UdpPorts, UdpViewer
+from gateway.servers.rtsp_sender_udp import UdpViewer
 from gateway.servers.rtsp_talk import Backchannel, Uplinks
 from gateway.services.streams import LiveStream
 
@@ -28,6 +28,14 @@ MakeViewer = Callable[[StreamDescription], UdpViewer]
 
 class Sending(Protocol):
     """What fills a session that is not about a live stream."""
+
+    def stop(self) -> None:
+        """Send no more for now."""
+        ...
+
+    def pause_at(self, at_ns: int) -> None:
+        """Send no frame from a moment on."""
+        ...
 
     def close(self) -> None:
         """Send no more."""
@@ -77,6 +85,11 @@ class Session:
     """What its client may say, when it may."""
 
     @property
+    def header(self) -> tuple[str, str]:
+        """The Session header."""
+        return "Session", str(SessionHeader(self.id, round(self.timeout)))
+
+    @property
     def interleaved(self) -> bool:
         """Whether media goes over the RTSP connection."""
         machine = self.machine
@@ -86,6 +99,12 @@ class Session:
     def playing(self) -> bool:
         """Whether media is sent."""
         return self.machine.state is State.PLAYING
+
+    def carry_by(self, carrier: Carrier) -> None:
+        """Go on with another connection, that of a new SETUP."""
+        self.carrier.sessions.discard(self)
+        carrier.sessions.add(self)
+        self.carrier = carrier
 
     def said(self, channel: int, data: bytes) -> None:
         """Take what the client sent interleaved: it speaks, or reports what it got."""
@@ -102,49 +121,6 @@ class Session:
         """Say how media is sent, for the log."""
         kind = "TCP" if self.interleaved else "multicast" if self.group else "UDP"
         return f"{kind} in WebSocket" if self.interleaved and self.carrier.websocket else kind
-
-
-class Groups:
-    """Multicast groups in use: one more UDP viewer of a stream, for as long as anybody wants it.
-
-    A stream with metadata has the same pictures as the one without: what one of them sends to a group, the other
-    leaves to it.
-    """
-
-    def __init__(self) -> None:
-        self._members: dict[StreamHub, set[object]] = {}
-        self._viewers: dict[StreamHub, tuple[UdpViewer, dict[int, Address]]] = {}
-        """With the groups that each would send to."""
-
-    def join(self, member: object, hub: StreamHub, viewer: UdpViewer) -> None:
-        """Add a member; the first one of a stream has its groups sent."""
-        self._members.setdefault(hub, set()).add(member)
-        if hub not in self._viewers:
-            taken = {address for shown, _ in self._viewers.values() for address in shown.rtp.values()}
-            self._viewers[hub] = viewer, viewer.rtp
-            self._send(hub, viewer, {track: to for track, to in viewer.rtp.items() if to not in taken})
-
-    def leave(self, member: object, hub: StreamHub) -> bool:
-        """Remove a member; tell whether it was the last one, so that nothing is sent any more."""
-        members = self._members.get(hub, set())
-        members.discard(member)
-        if members or hub not in self._viewers:
-            return False
-        del self._members[hub]
-        gone, _ = self._viewers.pop(hub)
-        hub.remove_udp(gone)
-        free = set(gone.rtp.values())
-        for other, (viewer, wanted) in self._viewers.items():
-            if more := {track: to for track, to in wanted.items() if to in free and track not in viewer.rtp}:
-                free -= set(more.values())
-                other.remove_udp(viewer)
-                self._send(other, viewer, viewer.rtp | more)
-        return True
-
-    @staticmethod
-    def _send(hub: StreamHub, viewer: UdpViewer, groups: dict[int, Address]) -> None:
-        viewer.rtp = groups
-        hub.add_udp(viewer, Start((), waiting=True))
 
 
 @dataclass(eq=False)
@@ -375,13 +351,6 @@ def framing(session: Session) -> Framing:
         transports[track].interleaved if track in transports else None for track in range(session.machine.tracks)
     )
     return Framing(channels, session.carrier.websocket)
-
-
-def group_viewer(ports: UdpPorts, targets: Sequence[MulticastTarget]) -> UdpViewer:
-    """Return the viewer that stands for the groups of a stream's tracks."""
-    rtp: dict[int, Address] = {track: (target.address, target.port) for track, target in enumerate(targets)}
-    rtcp: dict[int, Address] = {track: (target.address, target.port + 1) for track, target in enumerate(targets)}
-    return UdpViewer(ports, rtp, rtcp)
 
 
 def _buffer_size(description: StreamDescription) -> int:

@@ -35,10 +35,6 @@ class Wire(Protocol):
         """Return the descriptor to watch."""
         ...
 
-    def local_address(self) -> str:
-        """Return our IP address on this connection."""
-        ...
-
     def send_buffer(self, size: int) -> None:
         """Ask for a send buffer in the kernel, in bytes."""
         ...
@@ -75,10 +71,6 @@ class PlainWire:
     def fileno(self) -> int:
         """Return the descriptor to watch."""
         return self._sock.fileno()
-
-    def local_address(self) -> str:
-        """Return our IP address on this connection."""
-        return plain_address(self._sock.getsockname()[0])
 
     def send_buffer(self, size: int) -> None:
         """Ask for a send buffer in the kernel, in bytes."""

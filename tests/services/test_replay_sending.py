@@ -12,7 +12,8 @@ from gateway.protocols.rtp import block
 from gateway.protocols.rtp.packet import RtpPacket, parse
 from gateway.protocols.rtsp.messages import Headers, Request, RtspError
 from gateway.protocols.rtsp.ranges import ClockRange
-from gateway.servers.rtsp_playback import Replay, Replays, asked_of
+from gateway.servers.rtsp_asked import asked_of
+from gateway.servers.rtsp_playback import Replay, Replays
 from gateway.testing.clock import FakeClock, settle
 
 QUARTER = 22_500
@@ -74,7 +75,7 @@ class Remote:
         pairs = [("CSeq", str(self.cseq)), *((name.replace("_", "-"), value) for name, value in headers.items())]
         self.replay.stop()
         played = await self.replay.seek(asked_of(Request("PLAY", "rtsp://host/replay/R", Headers(pairs))))
-        info = self.replay.rtp_info("", [0], lambda _base, _track: "")
+        info = self.replay.rtp_info("", [0])
         self.info = tuple(int(part.partition("=")[2]) for part in info.split(";")[1:])
         any_viewer: Any = self.viewer
         self.replay.start(any_viewer, any_viewer)

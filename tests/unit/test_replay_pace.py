@@ -6,8 +6,8 @@ import pytest
 
 from gateway.protocols.rtsp.messages import Headers, Request, RtspError
 from gateway.protocols.rtsp.ranges import ClockRange, NptRange
+from gateway.servers.rtsp_asked import Asked, asked_of
 from gateway.servers.rtsp_pace import Pace
-from gateway.servers.rtsp_playback import Asked, asked_of
 from gateway.services.playback import Frame
 
 MS = 1_000_000
