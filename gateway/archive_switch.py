@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from gateway.archiving import Archiving, Surroundings
 from gateway.config import Config
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.onvif.capabilities import CapabilityModel
-from gateway.onvif.endpoint import Endpoint
+from gateway.onvif.offer import Offer
 from gateway.servers.control import Command
 from gateway.services.exports import Export
 from gateway.services.recordings import Recordings
@@ -20,14 +18,9 @@ _log = logging.getLogger(__name__)
 class ArchiveSwitch:
     """Turns archiving on and off as the configuration says, with the services that a VMS sees of it."""
 
-    def __init__(
-        self, surroundings: Surroundings, model: CapabilityModel, endpoint: Endpoint, announced: Callable[[], None]
-    ) -> None:
-        """`announced` is called when services have come or gone."""
+    def __init__(self, surroundings: Surroundings, offer: Offer) -> None:
         self._with = surroundings
-        self._model = model
-        self._endpoint = endpoint
-        self._announced = announced
+        self._offer = offer
         self._changing = asyncio.Lock()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +43,7 @@ class ArchiveSwitch:
             await self._end()
             if following is not None:
                 self._begin(following)
-            self._announced()
+            self._offer.changed()
             return True
 
     async def stop(self) -> None:
@@ -109,9 +102,7 @@ class ArchiveSwitch:
         self._task = asyncio.create_task(archiving.run(), name="archiving")
         self._task.add_done_callback(self._ended)
         self._with.rtsp.replays = archiving.replays()
-        for service in archiving.services:
-            self._model.register(service)
-            self._endpoint.add(service)
+        self._offer.add(archiving.services)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and not self._failed.done():
@@ -121,9 +112,7 @@ class ArchiveSwitch:
         if self.current is None or self._task is None:
             return
         self._with.rtsp.replays = None
-        for service in self.current.services:
-            self._model.withdraw(service)
-            self._endpoint.remove(service)
+        self._offer.remove(self.current.services)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self.current.withdraw()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.archive_store import ArchiveStore
 from gateway.config import Config
-from gateway.db import AuditEntry, Database
+from gateway.db import COMMAND_LINE, AuditTrail, Database
 from gateway.domain.errors import GatewayError
 from gateway.domain.event import Event, TopicDescription
 from gateway.domain.media import StreamDescription
@@ -20,7 +20,7 @@ from gateway.domain.recording import Recording, RecordingJob, Segment, Span
 from gateway.domain.storage import StorageState, StorageStatus
 from gateway.onvif.camera_tokens import camera_of, camera_tokens
 from gateway.onvif.codec import Codec
-from gateway.onvif.context import Context, Service
+from gateway.onvif.context import Service
 from gateway.onvif.contract import Contract
 from gateway.onvif.media_profiles import MediaProfiles
 from gateway.onvif.receiver import ReceiverService
@@ -103,6 +103,7 @@ class Archiving:
         self._running = False
         """Cameras and profiles go on telling of their changes when archiving is over."""
         database, clock = around.database, around.clock
+        self._trail = AuditTrail(database.audit, clock)
         self.store = store = ArchiveStore(
             config, around.registry, database, around.installation, clock, self._storage_changed
         )
@@ -143,9 +144,9 @@ class Archiving:
         self._events = RecordingEvents(self.recordings, around.bus)
         tell_receivers(self._receivers, around.bus)
         around.bus.declare(STORAGE_FAILURE)
-        self.replay = ReplayService(self.recordings, database.settings, self._audit, around.websocket)
+        self.replay = ReplayService(self.recordings, database.settings, self._trail.by, around.websocket)
         self.services: tuple[Service, ...] = (
-            RecordingService(self.recordings, editor, self._audit),
+            RecordingService(self.recordings, editor, self._trail.by),
             SearchService(
                 self.recordings,
                 store.archive,
@@ -160,7 +161,7 @@ class Archiving:
                 by_run=config.search.by_run,
             ),
             self.replay,
-            ReceiverService(self._receivers, self._audit),
+            ReceiverService(self._receivers, self._trail.by),
         )
 
     def replays(self) -> Replays:
@@ -209,12 +210,12 @@ class Archiving:
         used = {each["id"]: each["used"] for each in await self.store.listed()}
         await self.store.storages.format(storage)
         await self.store.forget(storage)
-        self._record("", "command line", "FormatStorage", f"storage {storage}, {used.get(storage, 0)} bytes")
+        self._trail.record("", COMMAND_LINE, "FormatStorage", f"storage {storage}, {used.get(storage, 0)} bytes")
 
     async def remove(self, storage: str) -> None:
         """Let go of a storage. Raises GatewayError."""
         await self.store.storages.release(storage)
-        self._record("", "command line", "RemoveStorage", f"storage {storage}")
+        self._trail.record("", COMMAND_LINE, "RemoveStorage", f"storage {storage}")
 
     # What happens
 
@@ -320,12 +321,6 @@ class Archiving:
         self._loop.call_soon_threadsafe(self._with.bus.publish, event)
         if new.state is StorageState.OK and old.state in {StorageState.NOT_INSTALLED, StorageState.ERROR}:
             self._loop.call_soon_threadsafe(self._came_back.set)
-
-    def _audit(self, context: Context, operation: str, detail: str) -> None:
-        self._record(context.account.name, context.address, operation, detail)
-
-    def _record(self, account: str, address: str, action: str, detail: str) -> None:
-        self._with.database.audit.record(AuditEntry(self._with.clock.utc_ns(), account, address, action, detail))
 
 
 def local_zone() -> tzinfo:

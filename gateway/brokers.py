@@ -4,10 +4,9 @@ from functools import partial
 from uuid import UUID, uuid5
 
 from gateway.config import Brokers as BrokerSettings
-from gateway.db import AuditEntry, Database
+from gateway.db import AuditTrail, Database
 from gateway.domain.broker import BrokerAddress, BrokerConfig
 from gateway.onvif.codec import Codec
-from gateway.onvif.context import Context
 from gateway.onvif.events_brokers import BrokerEvents, BrokerOperations
 from gateway.registry import Registry
 from gateway.sdk.broker import BrokerConnection, BrokerTarget
@@ -30,13 +29,9 @@ def broker_operations(
     clock: Clock,
 ) -> BrokerOperations:
     """Return what clients do with brokers; the `run` of its `brokers` publishes."""
-
-    def audit(context: Context, operation: str, detail: str) -> None:
-        entry = AuditEntry(clock.utc_ns(), context.account.name, context.address, operation, detail)
-        database.audit.record(entry)
-
+    trail = AuditTrail(database.audit, clock)
     kinds = broker_kinds(registry, settings, installation)
-    return BrokerOperations(Brokers(database.brokers, kinds, BrokerEvents(bus, codec), bus, clock), audit)
+    return BrokerOperations(Brokers(database.brokers, kinds, BrokerEvents(bus, codec), bus, clock), trail.by)
 
 
 def broker_kinds(registry: Registry, settings: BrokerSettings, installation: str) -> dict[str, Connect]:

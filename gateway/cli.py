@@ -17,7 +17,7 @@ import msgspec
 
 from gateway import cli_archive, cli_camera
 from gateway.config import Config, ConfigError, Http, Rtsp, data_directory, load, parse_listen
-from gateway.db import AuditEntry, open_database
+from gateway.db import COMMAND_LINE, AuditTrail, open_database
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.drivers import camera_specs, demo_cameras
@@ -232,9 +232,8 @@ def _users(options: argparse.Namespace) -> int:
         status = asyncio.run(_change_users(Accounts(database.accounts), options))
         if options.action != "list":
             detail = f"user {options.name!r}"
-            database.audit.record(
-                AuditEntry(SystemClock().utc_ns(), getpass.getuser(), "command line", _AUDITED[options.action], detail)
-            )
+            trail = AuditTrail(database.audit, SystemClock())
+            trail.record(getpass.getuser(), COMMAND_LINE, _AUDITED[options.action], detail)
         return status
     finally:
         database.close()

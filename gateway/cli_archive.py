@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from gateway.archive_store import ArchiveStore
 from gateway.config import Config, data_directory
-from gateway.db import AuditEntry, Database, load_identity, open_database
+from gateway.db import COMMAND_LINE, AuditTrail, Database, load_identity, open_database
 from gateway.domain.device import MANUFACTURER, MODEL, PACKAGE
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.recording import Hold, Span
@@ -253,7 +253,7 @@ async def _list_holds(options: argparse.Namespace, config: Config) -> int:
 
 
 def _audit(database: Database, action: str, detail: str) -> None:
-    database.audit.record(AuditEntry(SystemClock().utc_ns(), getpass.getuser(), "command line", action, detail))
+    AuditTrail(database.audit, SystemClock()).record(getpass.getuser(), COMMAND_LINE, action, detail)
 
 
 async def _export(options: argparse.Namespace, config: Config) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.config import Camera, Config, data_directory
-from gateway.db import AddedCamera, AuditEntry, Database, open_database
+from gateway.db import COMMAND_LINE, AddedCamera, AuditTrail, Database, open_database
 from gateway.domain.access import Secret
 from gateway.domain.camera import CameraInfo
 from gateway.domain.camera_history import HistoryEntry, HistoryKind
@@ -70,8 +70,7 @@ class Known:
 
     def audit(self, action: str, detail: str) -> None:
         """Keep what somebody did; never a secret."""
-        entry = AuditEntry(self.clock.utc_ns(), getpass.getuser(), "command line", action, detail)
-        self.database.audit.record(entry)
+        AuditTrail(self.database.audit, self.clock).record(getpass.getuser(), COMMAND_LINE, action, detail)
 
     async def running(self) -> list[dict[str, Any]] | None:
         """Return the cameras of the running gateway; None when none runs."""

@@ -20,8 +20,19 @@ class Listeners:
         self._web = web
         self._open: dict[str, Listener] = {}
 
-    def open(self, protocol: str, listen: ListenAddress) -> None:
-        """Open the port of `http`, `https`, `rtsp` or `rtsps`. Raises GatewayError."""
+    def open_all(self) -> None:
+        """Open the ports of the configuration. Raises GatewayError."""
+        config = self._config
+        for protocol, listen in (
+            ("http", config.http.listen),
+            ("rtsp", config.rtsp.listen),
+            ("https", config.tls.http_listen),
+            ("rtsps", config.tls.rtsp_listen),
+        ):
+            if listen is not None:
+                self._open_port(protocol, listen)
+
+    def _open_port(self, protocol: str, listen: ListenAddress) -> None:
         web = self._web if protocol.startswith("http") else None
         tls = _tls_context(self._config) if protocol.endswith("s") else None
         try:

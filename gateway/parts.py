@@ -20,7 +20,6 @@ from gateway.servers.finder import NetworkFinder
 from gateway.servers.host import SystemNetwork
 from gateway.servers.multicast import MulticastStreams
 from gateway.servers.probe import probe
-from gateway.servers.rtsp_ports import RtspOptions
 from gateway.services.accounts import Accounts
 from gateway.services.cameras import Cameras, live_path
 from gateway.services.limiter import FailureLimiter
@@ -88,16 +87,6 @@ def multicast_streams(config: Config, streams: MetadataStreams, cameras: Cameras
         return None
     paths = [live_path(channel.id, name) for channel in cameras.channels() for name in PROFILE_NAMES]
     return MulticastStreams(settings.groups(paths), streams.description, settings.ttl, settings.interface)
-
-
-def rtsp_options(config: Config) -> RtspOptions:
-    """Return the limits of the RTSP server."""
-    settings = config.rtsp
-    return RtspOptions(
-        session_timeout=settings.session_timeout,
-        max_connections=settings.max_connections,
-        max_connections_per_address=settings.max_connections_per_address,
-    )
 
 
 def device_settings(config: Config, listeners: Listeners) -> DeviceSettings:

@@ -4,12 +4,11 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.db import AuditEntry, Database
+from gateway.db import AuditTrail, Database
 from gateway.domain.camera import Channel
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.recording import Hold, Span
-from gateway.onvif.capabilities import CapabilityModel
-from gateway.onvif.endpoint import Endpoint
+from gateway.onvif.offer import Offer
 from gateway.registry import PluginState, Registry
 from gateway.sdk.clock import Clock
 from gateway.sdk.soap import SoapCall
@@ -38,7 +37,7 @@ class Control:
         self._storages = storages
         self._recordings = recordings
         self._history = history
-        self._clock = clock
+        self._trail = AuditTrail(database.audit, clock)
         self._started_ns = clock.utc_ns()
 
     def started_ns(self) -> int:
@@ -75,7 +74,7 @@ class Control:
             raise GatewayError(ErrorKind.LIMIT, f"there are {MAX_HOLDS} holds already")
         hold = Hold(secrets.token_hex(4), recording, Span(start_ns, end_ns), reason, caller.account.name)
         await self._database.holds.add_hold(hold)
-        self._audit(caller, "AddHold", f"{hold.id}: {recording} {start_ns} to {end_ns}")
+        self._trail.by(caller, "AddHold", f"{hold.id}: {recording} {start_ns} to {end_ns}")
         return hold.id
 
     async def remove_hold(self, caller: SoapCall, hold: str) -> None:
@@ -83,17 +82,11 @@ class Control:
         if hold not in {each.id for each in await self.holds()}:
             raise GatewayError(ErrorKind.NOT_FOUND, f"there is no hold {hold!r}")
         await self._database.holds.remove_hold(hold)
-        self._audit(caller, "RemoveHold", hold)
-
-    def _audit(self, caller: SoapCall, action: str, detail: str) -> None:
-        entry = AuditEntry(self._clock.utc_ns(), caller.account.name, caller.address, action, detail)
-        self._database.audit.record(entry)
+        self._trail.by(caller, "RemoveHold", hold)
 
 
-def mount_services(
-    registry: Registry, control: Control, model: CapabilityModel, endpoint: Endpoint
-) -> Mapping[str, Callable[[str], bytes]]:
-    """Serve and announce the services of plug-ins; return by their paths what makes their WSDL documents.
+def mount_services(registry: Registry, control: Control, offer: Offer) -> Mapping[str, Callable[[str], bytes]]:
+    """Offer the services of plug-ins; return by their paths what makes their WSDL documents.
 
     One that can't be served is marked in the registry, and the others are.
     """
@@ -103,10 +96,9 @@ def mount_services(
 
         try:
             service = VendorService(name, kind(), control)
-            endpoint.mount(service)
+            offer.mount(service)
         except Exception as error:  # noqa: BLE001 - a stranger's declarations may raise anything
             registry.mark(_KIND, name, PluginState.FAILED, f"SOAP service {name!r}: {type(error).__name__}: {error}")
             continue
-        model.mount(service)
         documents[service.path] = service.wsdl
     return documents

@@ -4,14 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.config import Config
-from gateway.db import AuditEntry, Database
+from gateway.db import AuditTrail, Database
 from gateway.domain.camera import PROFILE_NAMES
 from gateway.engines import motion_source, motion_specs
+from gateway.lifetime import Lifetime
 from gateway.media.decoder import DecoderPool
 from gateway.onvif.analytics import AnalyticsService
 from gateway.onvif.analytics_configurations import AnalyticsConfigurations
 from gateway.onvif.codec import Codec
-from gateway.onvif.context import Context, Service
+from gateway.onvif.context import Service
 from gateway.onvif.media_model import analytics_token, video_source_configuration_token, video_source_token
 from gateway.protocols.rtp.block import ends_frame
 from gateway.registry import Registry
@@ -51,14 +52,13 @@ class Watching:
         self._registry = registry
         self._plan = self.prepare(config)
         self._picture_hold = config.events.picture_hold
-        self._database = database
         self._clock = clock
         self._shared: MotionAlarms | None = None
         self._seen: list[Callable[[str, int, int], int]] = []
         """What knows how strong motion was."""
         self.rules = MotionRules(self._plan.rules, database.settings)
         self.configurations = AnalyticsConfigurations(self.rules, codec)
-        self._service = AnalyticsService(self.configurations, self._audit)
+        self._service = AnalyticsService(self.configurations, AuditTrail(database.audit, clock).by)
         self._motion: Motion
         self._events: CameraEvents
 
@@ -79,8 +79,24 @@ class Watching:
             if self._shared is not None:
                 self._shared.forget(camera)
 
-    def motion(self, cameras: Cameras, bus: EventBus, decoders: DecoderPool) -> Motion:
-        """Return what watches the cameras while it runs."""
+    def start(
+        self,
+        specs: Sequence[CameraSpec],
+        cameras: Cameras,
+        bus: EventBus,
+        decoders: DecoderPool,
+        failed: Callable[[str, str], None],
+        life: Lifetime,
+    ) -> Motion:
+        """Look for motion, and listen to cameras that tell of it themselves; `failed` as in `CameraEvents`."""
+        self._motion = motion = self._watched(cameras, bus, decoders)
+        life.spawn_in_turn("motion", motion.run())
+        self._events = events = self._listened(specs, bus, failed)
+        life.spawn("camera events", events.run())
+        self._seen += (motion.strongest, events.strongest)
+        return motion
+
+    def _watched(self, cameras: Cameras, bus: EventBus, decoders: DecoderPool) -> Motion:
         ports = MotionPorts(
             lambda camera: cameras.stream(live_path(camera, PROFILE_NAMES[-1])),
             decoders,
@@ -88,9 +104,8 @@ class Watching:
             self._clock,
         )
         events = MotionEvents(bus, _tokens, self._alarms(bus))
-        self._motion = motion = Motion(self._plan.specs, self.rules, events, ports)
+        motion = Motion(self._plan.specs, self.rules, events, ports)
         cameras.watch(motion.camera_changed)
-        self._seen.append(motion.strongest)
         return motion
 
     def tell_changes(self, profiles: Profiles, changed: Callable[[str, str], None]) -> None:
@@ -98,18 +113,13 @@ class Watching:
         profiles.watch(changed)
         self.rules.watch(lambda camera: changed(ConfigurationKind.ANALYTICS, analytics_token(camera)))
 
-    def camera_events(
-        self, specs: Sequence[CameraSpec], bus: EventBus, failed: Callable[[str, str], None]
-    ) -> CameraEvents:
-        """Return what listens to the cameras that tell events themselves; `failed` as in `CameraEvents`."""
+    def _listened(self, specs: Sequence[CameraSpec], bus: EventBus, failed: Callable[[str, str], None]) -> CameraEvents:
         listened = [
             EventCamera(spec.id, spec.driver, self._plan.told(spec.id), self._plan.holds[spec.id], self._picture_hold)
             for spec in specs
             if isinstance(spec.driver, DeviceEvents)
         ]
-        self._events = events = CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock, failed)
-        self._seen.append(events.strongest)
-        return events
+        return CameraEvents(listened, bus, self._alarms(bus), video_source_token, self._clock, failed)
 
     def strongest(self, camera: str, start_ns: int, end_ns: int) -> int:
         """Return how strong motion lately was in a camera's picture, 0 to 255, whoever saw it."""
@@ -124,10 +134,6 @@ class Watching:
     def services(self) -> tuple[Service, ...]:
         """Return what is announced to a VMS."""
         return (self._service,) if self._plan.specs else ()
-
-    def _audit(self, context: Context, operation: str, detail: str) -> None:
-        entry = AuditEntry(self._clock.utc_ns(), context.account.name, context.address, operation, detail)
-        self._database.audit.record(entry)
 
 
 def _first(own: float | None, common: float) -> float:

@@ -1,12 +1,17 @@
 """Who did what: one row for everything that a client or a person changed."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from gateway.db.schema import AUDIT
 from gateway.db.writer import Writer
+from gateway.domain.access import Account
+from gateway.sdk.clock import Clock
 
+COMMAND_LINE = "command line"
+"""The address of a person at this machine."""
 MAX_ENTRIES = 100_000
 """The oldest entries are dropped past this."""
 
@@ -42,6 +47,36 @@ class AuditLog:
         query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
         rows = await self._writer.run(lambda connection: connection.execute(query).all())
         return [AuditEntry(row.utc_ns, row.account, row.address, row.action, row.detail) for row in rows]
+
+
+class Caller(Protocol):
+    """A client that asks for something."""
+
+    @property
+    def account(self) -> Account:
+        """Who asks."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """From where: an IP address."""
+        ...
+
+
+class AuditTrail:
+    """Keeps what is done at this moment."""
+
+    def __init__(self, log: AuditLog, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+
+    def by(self, caller: Caller, action: str, detail: str) -> None:
+        """Keep what a client has done."""
+        self.record(caller.account.name, caller.address, action, detail)
+
+    def record(self, account: str, address: str, action: str, detail: str) -> None:
+        """Keep what somebody has done, at an address or at the command line."""
+        self._log.record(AuditEntry(self._clock.utc_ns(), account, address, action, detail))
 
 
 def _insert(connection: Connection, entry: AuditEntry) -> None:

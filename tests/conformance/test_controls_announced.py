@@ -18,6 +18,7 @@ from gateway.onvif.context import Context
 from gateway.onvif.deviceio import DeviceIOService
 from gateway.onvif.imaging import ImagingService
 from gateway.onvif.media_profiles import MediaProfiles
+from gateway.onvif.offer import Offer
 from gateway.onvif.ptz import PtzService
 from gateway.services.cameras import Cameras, CameraSpec
 from gateway.services.profiles import Profiles
@@ -39,7 +40,7 @@ async def test_services_come_and_go_with_the_cameras(tmp_path: Path) -> None:
         profiles = MediaProfiles(cameras, Profiles(MemoryStore()), access=controlling.access)
         kit.model.register(DeviceIOService(profiles, controlling.contacts))
         told: list[str] = []
-        controlling.show(profiles, kit.model, kit.endpoint, lambda: told.append("scopes"))
+        controlling.show(profiles, Offer(kit.model, kit.endpoint, lambda: told.append("scopes")))
         assert names(kit) == ["device", "deviceIO"]
         await controlling.controls.learn("yard")
         assert names(kit) == ["device", "deviceIO", "ptz", "imaging"]

@@ -15,7 +15,7 @@ from aiohttp import ClientSession, web
 from made_kit import kept
 
 import gateway_testpattern.driver as testpattern
-from gateway import app
+from gateway import app, serving
 from gateway.config import Config, from_table
 from gateway.listeners import Listeners
 from gateway.servers.control import ask
@@ -93,7 +93,7 @@ async def footage(link: str, port: int) -> tuple[str, int]:
 
 
 async def test_an_alarm_leads_to_its_footage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cameras, listeners = kept(monkeypatch, testpattern, SimulatedCamera), kept(monkeypatch, app, Listeners)
+    cameras, listeners = kept(monkeypatch, testpattern, SimulatedCamera), kept(monkeypatch, serving, Listeners)
     told = asyncio.Queue[dict[str, Any]]()
     (tmp_path / "disk").mkdir()
     async with webhook(told) as hook:
