@@ -6,15 +6,16 @@ INSTALLED := .venv-wheel/bin
 OTHER_PYTHONS := 3.12 3.13
 TESTS := tests/unit tests/services tests/wire tests/conformance
 
+# Each program and each test file is compiled once, not in every process that loads it.
+unexport PYTHONDONTWRITEBYTECODE
+
 run: ## Start the gateway with four simulated cameras
 	@scripts/setup run
 	@exec $(BIN)/gateway run --demo
 
 test: ## Everything but the benchmarks and the long fuzzing
 	@scripts/setup test
-	@$(MAKE) --no-print-directory --jobs --output-sync=target check wheel
-	@$(MAKE) --no-print-directory test-pythons
-	@$(MAKE) --no-print-directory quick
+	@$(MAKE) --no-print-directory --jobs --output-sync=target quick test-pythons wheel check
 	@$(MAKE) --no-print-directory --jobs --output-sync=target test-pythons-peers peers
 
 check: ## The static half: format, lint, types, imports
