@@ -35,6 +35,9 @@ FLUSH_SECONDS = 1.0
 LEAD_SECONDS = 3.0
 """So long is recorded before it is replayed."""
 
+RECORDING_SECONDS = 30.0
+"""So long after the end may a camera take to be recorded after the last kill, on a busy machine."""
+
 PICTURE = {1, 5}
 """Types of NAL units with a picture in them (H.264 §7.4.1)."""
 
@@ -77,14 +80,17 @@ class Soak:
         begin = time.monotonic()
         moments = sorted(self._random.uniform(0.05, 0.95) * seconds for _ in range(kills))
         gateway = self._start()
+        before: set[Path] = set()
         for moment in moments:
             time.sleep(max(0.0, begin + moment - time.monotonic()))
             self._kills.append(time.time_ns())
             gateway.kill()
             gateway.wait()
+            before = self._files()
             gateway = self._start()
         replays = self._replays(gateway, players) if players else None
         time.sleep(max(0.0, begin + seconds - time.monotonic()))
+        self._await_recording(before)
         if replays is not None:
             replays.stop()
             self.report.problems += replays.problems
@@ -92,6 +98,19 @@ class Soak:
         if gateway.wait(timeout=30) != 0:
             self._wrong(f"the gateway ended with {gateway.returncode}")
         self.report.kills = len(self._kills)
+
+    def _files(self) -> set[Path]:
+        return set((self.folder / "archive").rglob("*.mp4"))
+
+    def _await_recording(self, before: set[Path]) -> None:
+        """Return when every camera has another file than before, however late the last kill and slow the machine."""
+        wanted = {f"Recording_cam{index}" for index in range(self._cameras)}
+        deadline = time.monotonic() + RECORDING_SECONDS
+        while not wanted <= {file.relative_to(self.folder / "archive").parts[0] for file in self._files() - before}:
+            if time.monotonic() > deadline:
+                self._wrong(f"not every camera was recorded within {RECORDING_SECONDS} s of the end")
+                return
+            time.sleep(0.2)
 
     def _replays(self, gateway: "subprocess.Popen[str]", players: int) -> Replays:
         assert gateway.stdout is not None
@@ -115,7 +134,7 @@ class Soak:
         self._farm.wait()
         self._fsck("--depth", "3")
         before = self._listed()
-        files = sorted((self.folder / "archive").rglob("*.mp4"))
+        files = sorted(self._files())
         self.report.segments = len(files)
         if not files:
             self._wrong("nothing was recorded")
