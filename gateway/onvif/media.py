@@ -12,13 +12,14 @@ from gateway.onvif.media_model import MediaModel
 from gateway.onvif.media_osd import Media1Osd
 from gateway.onvif.media_profiles import MediaProfiles, find_profile
 from gateway.onvif.media_schema import Plain, max_profiles
+from gateway.onvif.media_streaming import StreamOperations
 from gateway.onvif.media_uri import media1_transport
 
 FOREVER = timedelta()
 """A Timeout of PT0S: the URI stays valid (Media §5.15)."""
 
 
-class MediaService(Media1Configurations, Media1Osd):
+class MediaService(Media1Configurations, Media1Osd, StreamOperations):
     """Operations of the Media service (Media Service Specification)."""
 
     namespace: ClassVar[str] = "http://www.onvif.org/ver10/media/wsdl"
@@ -84,21 +85,6 @@ class MediaService(Media1Configurations, Media1Osd):
     async def GetSnapshotUri(self, request: Plain, context: Context) -> Plain:
         """Return the URI of a JPEG of the profile's picture."""
         return {"MediaUri": _media_uri(self.profiles.snapshot_uri(request["ProfileToken"], context))}
-
-    async def StartMulticastStreaming(self, request: Plain, _context: Context) -> Plain:
-        """Send the profile's stream to its multicast group."""
-        await self.profiles.start_multicast(request["ProfileToken"])
-        return {}
-
-    async def StopMulticastStreaming(self, request: Plain, _context: Context) -> Plain:
-        """Stop multicasting."""
-        await self.profiles.stop_multicast(request["ProfileToken"])
-        return {}
-
-    async def SetSynchronizationPoint(self, request: Plain, _context: Context) -> Plain:
-        """Ask for a key frame."""
-        self.profiles.synchronize(request["ProfileToken"])
-        return {}
 
 
 def _media_uri(uri: str) -> dict[str, Any]:

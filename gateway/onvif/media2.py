@@ -24,6 +24,7 @@ from gateway.onvif.media_model import MediaModel
 from gateway.onvif.media_osd import Media2Masks
 from gateway.onvif.media_profiles import MediaProfiles, find, find_profile, selected
 from gateway.onvif.media_schema import Plain, max_profiles
+from gateway.onvif.media_streaming import StreamOperations
 from gateway.onvif.media_uri import media2_transport
 from gateway.services.profiles import ConfigurationKind as Kind
 
@@ -73,7 +74,7 @@ def _get_options(entity: Entity) -> Operation:
     return operation
 
 
-class Media2Service(Media2Masks):
+class Media2Service(Media2Masks, StreamOperations):
     """Operations of the Media2 service (Media2 Service Specification)."""
 
     namespace: ClassVar[str] = "http://www.onvif.org/ver20/media/wsdl"
@@ -161,21 +162,6 @@ class Media2Service(Media2Masks):
     async def GetSnapshotUri(self, request: Plain, context: Context) -> Plain:
         """Return the URI of a JPEG of the profile's picture."""
         return {"Uri": self.profiles.snapshot_uri(request["ProfileToken"], context)}
-
-    async def StartMulticastStreaming(self, request: Plain, _context: Context) -> Plain:
-        """Send the profile's stream to its multicast group."""
-        await self.profiles.start_multicast(request["ProfileToken"])
-        return {}
-
-    async def StopMulticastStreaming(self, request: Plain, _context: Context) -> Plain:
-        """Stop multicasting."""
-        await self.profiles.stop_multicast(request["ProfileToken"])
-        return {}
-
-    async def SetSynchronizationPoint(self, request: Plain, _context: Context) -> Plain:
-        """Ask for a key frame."""
-        self.profiles.synchronize(request["ProfileToken"])
-        return {}
 
     GetVideoSourceConfigurations = _get(VIDEO_SOURCE)
     GetVideoSourceConfigurationOptions = _get_options(VIDEO_SOURCE)
