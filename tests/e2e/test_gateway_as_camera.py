@@ -68,7 +68,16 @@ address, password = sys.argv[1:]
 driver = OnvifDriver(OnvifSettings(address, username="admin", password=Secret(password)), driver_context())
 asyncio.run(driver.events(lambda event: print(json.dumps([event.kind, event.on, event.name]), flush=True)))
 """
-HEARING = '[[camera]]\nid = "dome"\ndriver = "testpattern"\n[camera.settings]\nwidth = 320\nheight = 180\n'
+HEARING = """
+[[camera]]
+id = "dome"
+driver = "testpattern"
+[camera.settings]
+width = 640
+height = 360
+sub_width = 320
+sub_height = 180
+"""
 CROSSING = '[motion]\nenabled = true\nengine = "difference"\n[[camera]]\nid = "road"\ndriver = "crossing"\n'
 
 
