@@ -80,7 +80,7 @@ class Reel:
         picture = (b"\x65" if key else b"\x41") + b"%08d" % number + b"\xaa" * (self.size * (1 + key) - 9)
         parts = tuple(map(memoryview, (*SETS, picture) if key else (picture,)))
         ticks = number * 90_000 // self.fps
-        return AccessUnit(0, ticks, self.at(number), key, PacketBlock(b"", ()), lambda _: parts)
+        return AccessUnit(0, ticks, self.at(number), key, PacketBlock(b"", 0), lambda _: parts)
 
     # What the archive needs
 

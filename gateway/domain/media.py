@@ -1,5 +1,6 @@
 """What moves: access units, and the streams and tracks that they belong to."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,12 +70,24 @@ class StreamDescription:
 class PacketBlock:
     """The RTP packets of one access unit, framed for interleaved TCP (RFC 2326 §10.12). Immutable once made.
 
-    Every packet is preceded by `$`, its channel (always twice the track's index) and its
-    16-bit length; `offsets` holds the position of every `$`.
+    Every packet is preceded by `$`, its channel (always twice the track's index) and its 16-bit length.
     """
 
     data: bytes
-    offsets: Sequence[int]
+    count: int
+    """Packets."""
+    _offsets: Sequence[int] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Positions of every `$`; looked for on first use, since viewers over TCP need none, then kept."""
+        if self._offsets is None:
+            data, offsets, position = self.data, array("I"), 0
+            for _ in range(self.count):
+                offsets.append(position)
+                position += 4 + (data[position + 2] << 8 | data[position + 3])
+            self._offsets = offsets
+        return self._offsets
 
 
 class Depacketizer(Protocol):

@@ -51,13 +51,11 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         ended: Callable[[Exception], None],
     ) -> None:
         super().__init__(url.host, url.port, logger=_library_log, ssl=tls, timeout=timeout)
-        self.stream = InterleavedStream(self._message)
-        self.after_media: Callable[[], None] | None = None
-        """Called after each read, once there are media."""
+        self.stream = InterleavedStream(self._message, clock.utc_ns)
         self.paused = False
         """Whether nothing is read."""
         self._url = url
-        self._wire = _Wire(self, clock)
+        self._wire = _Wire(self)
         self._ended = ended
         self._credentials = Credentials.of(url, digest_only=digest_only)
         self._tunnel = Tunnel(url, tls, Credentials.of(url, digest_only=digest_only)) if tunnelled else None
@@ -204,23 +202,10 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
 
 
 class _Wire(asyncio.BufferedProtocol):
-    """Reads straight into the receive buffer."""
+    """Reads straight into the receive buffer, without a call of its own between."""
 
-    def __init__(self, connection: CameraConnection, clock: Clock) -> None:
-        self._connection = connection
-        self._stream = connection.stream
-        self._utc_ns = clock.utc_ns
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._connection.connection_made(transport)
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - as much as there is room for
-        return self._stream.room()
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._stream.received(nbytes, self._utc_ns())
-        if self._connection.after_media is not None:
-            self._connection.after_media()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
+    def __init__(self, connection: CameraConnection) -> None:
+        self.connection_made = connection.connection_made  # type: ignore[method-assign]
+        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
+        self.get_buffer = connection.stream.room  # type: ignore[method-assign]
+        self.buffer_updated = connection.stream.received  # type: ignore[method-assign]

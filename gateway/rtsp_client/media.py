@@ -48,8 +48,7 @@ class TrackInput:
         """Take an RTCP packet."""
         for packet in rtcp.parse(data):
             if isinstance(packet, rtcp.SenderReport):
-                rtp_time = self.assembler.unwrap.near(packet.rtp_time)
-                self.timeline.sender_report(packet.ntp, rtp_time, now_ns)
+                self.timeline.sender_report(packet.ntp, packet.rtp_time, now_ns)
                 self.assembler.reception.sender_report(packet.ntp, now_ns)
             elif isinstance(packet, rtcp.Bye):
                 self.ended = True

@@ -142,7 +142,7 @@ class Session(Signalling):
                 stream.receivers[setup.channels[0]] = track.assembler.take
                 stream.receivers[setup.channels[1]] = track.rtcp_frame
         if not self._options.udp:
-            self._connection.after_media = self._after_media
+            self._connection.stream.after_read = self._after_media
         return media
 
     def _peer(self, transport: replies.SetupTransport) -> Peer:
@@ -157,7 +157,7 @@ class Session(Signalling):
         if self._media.needs_timer():
             self._timer = asyncio.get_running_loop().call_later(FLUSH_NS / _NS, self._flush)
         elif self._media.all_marked():
-            self._connection.after_media = None  # one call less for every read
+            self._connection.stream.after_read = None  # one call less for every read
 
     def _flush(self) -> None:
         self._timer = None
@@ -203,7 +203,7 @@ class Session(Signalling):
         self._media = None
         self._connection.stream.receivers.clear()
         self._connection.stream.holders.clear()
-        self._connection.after_media = None
+        self._connection.stream.after_read = None
         _close_all([setup.udp for setup in self._setups])
         await self._leave()
 

@@ -44,7 +44,7 @@ class Continuation:
 
     def _from(self, last: AccessUnit, unit: AccessUnit) -> Renumbering | None:
         before, now = first_numbers(last.packets), first_numbers(unit.packets)
-        sequence = before.sequence + len(last.packets.offsets) & 0xFFFF
+        sequence = before.sequence + last.packets.count & 0xFFFF
         if (sequence, before.ssrc) == (now.sequence, now.ssrc):
             return None
         elapsed = max(1, (unit.utc_ns - last.utc_ns) * self._clock_rate // _NS)

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
 from gateway.protocols import websocket
-from gateway.protocols.rtp import ntp, rtcp
+from gateway.protocols.rtp import block, ntp, rtcp
 from gateway.protocols.rtp.packetize import Part
 from gateway.protocols.rtsp.parser import InterleavedFrame, serialize_frame
 from gateway.protocols.rtsp.transport import PortPair
@@ -26,6 +26,9 @@ EARLY_REPORT_NS: Final = 1_000_000_000
 Count = tuple[int, int, int, bool]
 """Of a frame: its track, its packets, their bytes without headers, and whether it is a key frame."""
 
+_Route = tuple[Lane, "Framing", bool]
+"""A lane as seen from one track: whether the packets need no other frame headers than the ones they have."""
+
 _SSRC: Final = slice(12, 16)
 """Where the first packet of a block has its SSRC, behind the interleaved header."""
 _HEADERS: Final = 16
@@ -43,12 +46,8 @@ class Framing:
         """Return a unit of a wanted track as it is sent, behind its sender report if there is one."""
         pair = self.channels[unit.track]
         assert pair is not None  # noqa: S101 - the caller asks only for wanted tracks
-        data = unit.packets.data
-        if pair[0] != 2 * unit.track:
-            patched = bytearray(data)
-            for offset in unit.packets.offsets:
-                patched[offset + 1] = pair[0]
-            data = bytes(patched)
+        packets = unit.packets if pair[0] == 2 * unit.track else block.on_channel(unit.packets, pair[0])
+        data = packets.data
         if report:
             data = serialize_frame(InterleavedFrame(pair[1], report)) + data
         return websocket.binary((data,)) if self.websocket else data
@@ -77,11 +76,14 @@ class Start:
 @dataclass(slots=True)
 class _TrackState:
     packets: int = 0
-    octets: int = 0
+    size: int = 0
+    """Their bytes, with headers."""
     ssrc: int | None = None
     """As of the last report."""
     reported_ns: int = 0
-    """Capture time of the unit that carried the last report; 0 asks for one with the next unit."""
+    """Capture time of the unit that carried the last report."""
+    due_ns: int = 0
+    """When the next report is due; 0 asks for one with the next unit."""
     last: AccessUnit | None = None
     """As it was sent."""
 
@@ -89,20 +91,9 @@ class _TrackState:
         """Return a sender report that ties the unit's timestamp to its capture time (RFC 3550 §6.4.1)."""
         self.ssrc = int.from_bytes(unit.packets.data[_SSRC], "big")
         time = ntp.from_utc_ns(unit.utc_ns)
-        report = rtcp.SenderReport(self.ssrc, time, unit.rtp_time & 0xFFFFFFFF, self.packets, self.octets)
+        octets = self.size - _HEADERS * self.packets
+        report = rtcp.SenderReport(self.ssrc, time, unit.rtp_time & 0xFFFFFFFF, self.packets, octets)
         return rtcp.serialize((report, rtcp.SourceDescription(self.ssrc, "gateway")))
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """One lane as seen from one track."""
-
-    lane: Lane
-    framing: Framing
-    as_is: bool
-    """The packets need no other frame headers than the ones they have."""
-    needs_key: bool
-    """The viewers have video, so that they can begin only with a key frame."""
 
 
 class StreamHub:
@@ -153,6 +144,7 @@ class StreamHub:
         self._key_interval_ns = EARLY_REPORT_NS
         """A key frame carries a report when the last one is older than this; 0 while somebody waits for one."""
         self._routes: list[tuple[_Route, ...]] = [() for _ in description.tracks]
+        """By track, who gets it."""
         stream.attach(self)
 
     def close(self) -> None:
@@ -181,19 +173,17 @@ class StreamHub:
         track = unit.track
         if self._continued:
             unit = self._continued[track].next(unit)
-        block = unit.packets
-        data, packets = block.data, len(block.offsets)
+        data = unit.packets.data
         state = self._states[track]
         state.last = unit
-        state.packets += packets
-        state.octets += len(data) - _HEADERS * packets
+        state.packets += unit.packets.count
+        state.size += len(data)
         key = unit.keyframe and track == self._video
         report = b""
-        if self.reporting and not 0 <= unit.utc_ns - state.reported_ns < (self._key_interval_ns if key else REPORT_NS):
+        if key or not state.reported_ns <= unit.utc_ns < state.due_ns:
             report = self._report(state, unit, key=key)
-        for route in self._routes[track]:
-            framed = data if route.as_is and not report else route.framing.frame(unit, report)
-            route.lane.deliver(framed, start=key or not route.needs_key)
+        for lane, framing, as_is in self._routes[track]:
+            lane.deliver(data if as_is and not report else framing.frame(unit, report), key)
         if self._has_udp:
             if report:
                 self._udp.report(track, report)
@@ -206,13 +196,12 @@ class StreamHub:
                 self.deliver(unit)
             return
         for unit in units:
-            packets = len(unit.packets.offsets)
-            self._states[unit.track].packets += packets
-            self._states[unit.track].octets += len(unit.packets.data) - _HEADERS * packets
+            self._states[unit.track].packets += unit.packets.count
+            self._states[unit.track].size += len(unit.packets.data)
         for framing, lane in self._lanes.items():
             wanted = [unit for unit in units if framing.channels[unit.track] is not None]
             key = any(unit.keyframe and unit.track == self._video for unit in wanted)
-            lane.deliver(b"".join([framing.frame(unit, b"") for unit in wanted]), start=key)
+            lane.deliver(b"".join([framing.frame(unit, b"") for unit in wanted]), key)
 
     def direct(self) -> Framing | None:
         """Return how packets must be framed to be sent as plain bytes; None when they must be access units.
@@ -229,10 +218,10 @@ class StreamHub:
         start = False
         for track, packets, octets, keyframe in counts:
             self._states[track].packets += packets
-            self._states[track].octets += octets
+            self._states[track].size += octets + _HEADERS * packets
             start = start or (keyframe and track == self._video)
         for lane in self._lanes.values():
-            lane.deliver(b"".join(parts), start=start)
+            lane.deliver(b"".join(parts), start)
 
     def start(self, tracks: Mapping[int, object], after_ns: int = 0, *, udp: bool = False) -> Start:
         """Return what a viewer of some tracks would get first, captured later than `after_ns`.
@@ -256,7 +245,8 @@ class StreamHub:
         """Begin to send to a TCP viewer."""
         lane = self._lanes.get(framing)
         if lane is None:
-            lane = self._lanes[framing] = Lane(self._clock.monotonic)
+            has_video = self._video >= 0 and framing.channels[self._video] is not None
+            lane = self._lanes[framing] = Lane(self._clock.monotonic, needs_key=has_video)
             self._lay_routes()
         self._report_soon(start)
         units = [
@@ -304,12 +294,15 @@ class StreamHub:
         return rtcp.serialize((rtcp.ReceiverReport(ssrc), rtcp.SourceDescription(ssrc, "gateway"), rtcp.Bye((ssrc,))))
 
     def _report(self, state: _TrackState, unit: AccessUnit, *, key: bool) -> bytes:
-        """Return the report of one track; that of a key frame is followed by those of all other tracks."""
+        """Return a track's report if it is time; that of a key frame is followed by those of all other tracks."""
+        early = key and state.due_ns and 0 <= unit.utc_ns - state.reported_ns < self._key_interval_ns
+        if early or not self.reporting:
+            return b""
         if key:
             self._key_interval_ns = EARLY_REPORT_NS
             for other in self._states:
-                other.reported_ns = 0
-        state.reported_ns = unit.utc_ns
+                other.due_ns = 0
+        state.reported_ns, state.due_ns = unit.utc_ns, unit.utc_ns + REPORT_NS
         return state.report(unit)
 
     def _report_soon(self, start: Start) -> None:
@@ -318,17 +311,12 @@ class StreamHub:
             self._key_interval_ns = 0
         elif not start.units:
             for state in self._states:
-                state.reported_ns = 0
+                state.due_ns = 0
 
     def _lay_routes(self) -> None:
         for track in range(len(self._routes)):
             self._routes[track] = tuple(
-                _Route(
-                    lane,
-                    framing,
-                    as_is=pair[0] == 2 * track and not framing.websocket,
-                    needs_key=self._video >= 0 and framing.channels[self._video] is not None,
-                )
+                (lane, framing, pair[0] == 2 * track and not framing.websocket)
                 for framing, lane in self._lanes.items()
                 if (pair := framing.channels[track]) is not None
             )

@@ -212,10 +212,12 @@ class TcpSender:
 class Lane:
     """The viewers of a stream whose packets are framed alike, so that one buffer serves them all."""
 
-    __slots__ = ("_active", "_now", "_sends", "behind")
+    __slots__ = ("_active", "_needs_key", "_now", "_sends", "behind")
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], *, needs_key: bool) -> None:
+        """`needs_key`: its viewers have video, so that they can begin only with a key frame."""
         self._now = now
+        self._needs_key = needs_key
         self._active: list[TcpSender] = []
         """They get every unit by one direct send."""
         self._sends: list[Send] = []
@@ -241,8 +243,11 @@ class Lane:
         if sender in self.behind:
             self.behind.remove(sender)
 
-    def deliver(self, data: bytes, *, start: bool) -> None:
-        """Send one unit to every viewer. Never blocks, and no viewer's trouble reaches another."""
+    def deliver(self, data: bytes, key: bool) -> None:  # noqa: FBT001 - for every frame; a keyword costs more
+        """Send one unit to every viewer; `key` tells that it begins with a key frame of video.
+
+        Never blocks, and no viewer's trouble reaches another.
+        """
         size = len(data)
         cut = None
         behind = tuple(self.behind) if self.behind else None
@@ -262,7 +267,7 @@ class Lane:
         if behind:
             now = self._now()
             for sender in behind:
-                sender.offer(data, now, start=start)
+                sender.offer(data, now, start=key or not self._needs_key)
 
     def resynchronise(self) -> None:
         """Let every viewer wait for a key frame: the packets to come do not continue those before."""

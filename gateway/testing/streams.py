@@ -33,7 +33,7 @@ def video_unit(number: int, *, keyframe: bool | None = None, size: int = 32) -> 
     rtp_time = number * _FRAME_TICKS
     header = bytes([0x80, 0xE0]) + (number & 0xFFFF).to_bytes(2, "big") + (rtp_time & 0xFFFFFFFF).to_bytes(4, "big")
     packet = header + b"\x00\x00\x00\x01" + nal
-    block = PacketBlock(b"$\x00" + len(packet).to_bytes(2, "big") + packet, (0,))
+    block = PacketBlock(b"$\x00" + len(packet).to_bytes(2, "big") + packet, 1)
     return AccessUnit(0, rtp_time, START_NS + number * _FRAME_NS, key, block, _payloads)
 
 

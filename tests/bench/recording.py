@@ -142,7 +142,7 @@ async def _record(directory: Path, gigabytes: float) -> dict[str, Any]:
         await asyncio.sleep(0)
         for stream in streams.values():
             stream.describe(StreamDescription((_TRACK,)))
-        blocks = [[PacketBlock(bytes(f.stamped(0, 0, n)), f.offsets) for f in gop()] for n in range(DISTINCT)]
+        blocks = [[PacketBlock(bytes(f.stamped(0, 0, n)), len(f.offsets)) for f in gop()] for n in range(DISTINCT)]
         rounds = max(2, round(gigabytes * 1e9 / CAMERAS / sum(len(block.data) for block in blocks[0])))
         work = [list(_units(blocks, number)) for number in range(rounds * CAMERAS)]
         begin, started = usage(os.getpid()).cpu, time.monotonic()
@@ -177,7 +177,7 @@ def _units(blocks: list[list[PacketBlock]], number: int) -> Iterator[AccessUnit]
             frame * CLOCK // FPS,
             START_NS + frame * _NS // FPS,
             index == 0,
-            PacketBlock(block.data, block.offsets),
+            PacketBlock(block.data, block.count),
             depacketize,
         )
 

@@ -124,19 +124,19 @@ def rtp_interleaved(data: bytes) -> None:
     """What a camera sends over TCP, through to the payload; the first byte chooses the codecs and the pieces."""
     first = data[0] if data else 0
     messages_of_camera: list[bytes] = []
-    stream = InterleavedStream(messages_of_camera.append)
+    now = 1_700_000_000_000_000_000
+    stream = InterleavedStream(messages_of_camera.append, lambda: now)
     units: list[AccessUnit] = []
     clock = CameraClock()
     for index in range(2):
         track = TRACKS[(first + index) % len(TRACKS)]
         assembler = Assembler(index, track, stream.buffer, Timeline(track.clock_rate, clock), units.append)
         stream.receivers[2 * index] = assembler.take
-    now = 1_700_000_000_000_000_000
     for piece in _pieces(data[1:], 16 + 61 * (first >> 4)):
         room = stream.room()
         room[: len(piece)] = piece
         now += 1_000_000
-        stream.received(len(piece), now)
+        stream.received(len(piece))
     for unit in units:
         assert unit.packets.offsets[-1] < len(unit.packets.data)
         unit.payload()

@@ -132,7 +132,7 @@ async def test_key_frames_come_at_once_and_alone() -> None:
 async def test_a_stream_of_jpeg_is_looked_at() -> None:
     pool = DecoderPool(from_fmtp)
     jpeg = await pool.placeholder("Gate", "No signal", 320, 180)
-    block = PacketBlock(jpeg, (0,))
+    block = PacketBlock(jpeg, 1)
     unit = AccessUnit(0, 0, 7, True, block, lambda block: (memoryview(block.data),))  # noqa: FBT003 - a key frame
     pictures = pool.pictures(TrackDescription(MediaKind.VIDEO, "JPEG", 26, 90_000), 160, key_frames_only=False)
     found = await pictures.look([unit], lambda _: True, _known)

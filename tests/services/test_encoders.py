@@ -37,7 +37,7 @@ class Scene:
     def show(self, *, anew: bool) -> None:
         if anew:
             self.stream.describe(StreamDescription((video(),)))
-        packets = PacketBlock(b"", ())
+        packets = PacketBlock(b"", 0)
         self.stream.deliver(AccessUnit(0, 0, self.clock.utc_ns(), keyframe=True, packets=packets, depacketize=tuple))
 
 

@@ -12,7 +12,7 @@ TIME = 1_795_429_298_779_886_784
 
 def block(header: bytes, rest: bytes) -> PacketBlock:
     packet = header + bytes(11) + rest
-    return PacketBlock(b"$\x00" + len(packet).to_bytes(2, "big") + packet, (0,))
+    return PacketBlock(b"$\x00" + len(packet).to_bytes(2, "big") + packet, 1)
 
 
 @pytest.mark.parametrize("sources", [0, 3])

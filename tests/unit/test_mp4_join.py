@@ -202,7 +202,7 @@ def test_more_than_four_gigabytes() -> None:
         position = len(muxer.header())
         assert plan.segment(0, muxer.header())
         for number in range(4):
-            unit = AccessUnit(0, number, START + number * NS, keyframe, PacketBlock(b"", ()), lambda _: (view,))
+            unit = AccessUnit(0, number, START + number * NS, keyframe, PacketBlock(b"", 0), lambda _: (view,))
             made = muxer.fragment([unit], START + (number + 1) * NS)
             plan.fragment(position, bytes(made.parts[0]))
             position += made.size

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.protocols.rtp import block, ntp, packet
-from gateway.protocols.rtp.unwrap import Unwrapper
+from gateway.protocols.rtp.timeline import CameraClock, Timeline
 
 u16, u32 = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
 
@@ -54,12 +54,12 @@ def test_a_block_gives_its_packets_back() -> None:
 
 
 @given(st.integers(0, 2**40), st.lists(st.integers(-(2**30), 2**30), max_size=20))
-def test_unwrapped_values_keep_their_distance(start: int, steps: list[int]) -> None:
-    unwrap = Unwrapper(32)
-    value, before = start + 2**40, unwrap.extend((start + 2**40) & 0xFFFFFFFF)
+def test_unwrapped_timestamps_keep_their_distance(start: int, steps: list[int]) -> None:
+    timeline = Timeline(90_000, CameraClock())
+    value, (before, _) = start + 2**40, timeline.capture((start + 2**40) & 0xFFFFFFFF, 0)
     for step in steps:
         value += step
-        after = unwrap.extend(value & 0xFFFFFFFF)
+        after, _ = timeline.capture(value & 0xFFFFFFFF, 0)
         assert after & 0xFFFFFFFF == value & 0xFFFFFFFF
         assert after - before in {step, step + 2**32}
         before = after

@@ -83,7 +83,7 @@ class Connection:
     def __init__(self) -> None:
         self.messages: list[bytes] = []
         self.frames: list[bytes] = []
-        self.stream = InterleavedStream(self.messages.append)
+        self.stream = InterleavedStream(self.messages.append, lambda: 1)
         self.stream.receivers[0] = self.take
 
     def take(self, position: int, end: int, _now_ns: int) -> int:
@@ -98,7 +98,7 @@ class Connection:
             room = self.stream.room()
             count = min(len(room), len(data))
             room[:count] = data[:count]
-            self.stream.received(count, 1)
+            self.stream.received(count)
             data = data[count:]
 
 

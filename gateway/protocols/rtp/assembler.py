@@ -8,51 +8,52 @@ costs is not so much what is computed as how many objects are touched.
 """
 
 import struct
-from array import array
 from collections.abc import Callable
 from typing import Final
 
-from gateway.domain.media import AccessUnit, MediaKind, PacketBlock, TrackDescription
+from gateway.domain.media import AccessUnit, Depacketizer, MediaKind, PacketBlock, TrackDescription
+from gateway.protocols.rtp import block
 from gateway.protocols.rtp.depacketize import depacketizer
 from gateway.protocols.rtp.payload import PartOfFrame
 from gateway.protocols.rtp.reception import Reception
 from gateway.protocols.rtp.timeline import Timeline
-from gateway.protocols.rtp.unwrap import TIMESTAMP_BITS, Unwrapper
 
 MAX_UNIT_BYTES: Final = 64 * 1024
 """A larger frame is handed on in several units; only the first of them can be a key frame."""
 
-_DOLLAR: Final = 0x24
 _FRAME_HEADER: Final = 4
-_RTP_HEADER: Final = 12
-_VERSION: Final = 2
-_UNMARKED: Final = 0x7F
-"""The byte of marker and payload type is not above this without the marker, which is the top bit."""
+_SMALLEST: Final = _FRAME_HEADER + 12
+_VERSION, _VERSION_MASK, _MARKER = 0x8000, 0xC000, 0x80
+"""In the first two bytes of RTP."""
 _COUNT_AFTER: Final = 1024
 """Packets after which `reception` is told: what it knows are sums over seconds, and it is asked every few."""
-_RTCP_FIRST, _RTCP_LAST = 200, 204
+_RTCP: Final = frozenset(range(200, 205))
 """What the byte of marker and payload type is in RTCP packets that a camera puts on the RTP channel (RFC 5761 §4)."""
 
-_headers = struct.Struct(">HHBB2xI").unpack_from
-"""`$` and channel, length; of RTP: version and flags, marker and payload type, timestamp."""
+_headers = struct.Struct(">IH2xI").unpack_from
+"""`$`, channel and length; version, flags, marker and payload type; timestamp.
+
+All packets of a frame but the last have the same, if they are equally long, which is nearly always.
+"""
 
 
 class Assembler:
     """Collects the packets of one track. `deliver` is called with each unit as soon as it is complete."""
 
     __slots__ = (
+        "_aside",
+        "_begin",
         "_buffer",
         "_channel",
+        "_count",
         "_count_after",
-        "_every_packet",
+        "_ending",
         "_format",
         "_keyed",
-        "_marks",
         "_newest",
-        "_offsets",
+        "_part",
         "_pieces",
-        "_previous",
-        "_size",
+        "_stop",
         "_timeline",
         "_timestamp",
         "_track",
@@ -60,8 +61,9 @@ class Assembler:
         "_view",
         "deliver",
         "deliver_key",
+        "marks",
+        "newest_ns",
         "reception",
-        "unwrap",
         "waiting_since_ns",
     )
 
@@ -74,7 +76,6 @@ class Assembler:
         deliver: Callable[[AccessUnit], None],
     ) -> None:
         self.reception = Reception(track.clock_rate)
-        self.unwrap = Unwrapper(TIMESTAMP_BITS)
         self.waiting_since_ns = 0
         """Arrival of the first packet of the unit in progress; 0 when there is none."""
         self._track = index
@@ -85,126 +86,128 @@ class Assembler:
         self.deliver = self.deliver_key = deliver
         """Who gets the units, and who gets those that are key frames."""
         self._format = depacketizer(track)
-        self._every_packet = track.kind is MediaKind.AUDIO and not self._format.marks_end()
-        self._marks = False
-        """Whether a marker was ever seen; without one the end of a frame is only known when the next begins."""
+        every_packet = track.kind is MediaKind.AUDIO and not self._format.marks_end()
+        self._ending = _VERSION if every_packet else _MARKER
+        """The bit that only last packets of a frame have."""
+        self.marks = False
+        """Whether one was ever seen; without it the end of a frame is only known when the next begins."""
         self._timestamp = -1
         """That of the frame in progress, as it came."""
         self._keyed = False
         """Whether a unit with this timestamp was already handed on as a key frame."""
-        self._previous: PartOfFrame | None = None
+        self._part: PartOfFrame | None = None
+        """What was handed on of this frame, unless that is complete."""
         self._pieces: list[memoryview | bytes] = []
-        """The runs of adjoining packets of the unit in progress."""
-        self._offsets = array("I")
-        self._size = 0
+        """Runs of adjoining packets of the unit in progress, but the last one."""
+        self._aside = 0
+        """Bytes of them."""
+        self._begin = self._stop = 0
+        """Where in the buffer the last one lies."""
+        self._count = 0
+        """Packets of the unit in progress."""
         self._uncounted = 0
         """Packets that `reception` has not been told of."""
         self._count_after = 1
-        self._newest = (b"", 0, 0, 0)
-        """The block of the last of them, its offset there, its unwrapped timestamp and its arrival."""
+        self._newest: AccessUnit | None = None
+        """The unit with the last of them."""
+        self.newest_ns = 0
+        """Its arrival; 0 before the first."""
 
     @property
     def needs_timer(self) -> bool:
         """Tell whether only time can end the unit in progress: its source does not mark the ends of frames."""
-        return bool(self.waiting_since_ns) and not self._marks
+        return bool(self.waiting_since_ns) and not self.marks
 
-    @property
-    def marks(self) -> bool:
-        """Tell whether the source has been seen to mark the ends of frames."""
-        return self._marks
-
-    @property
-    def newest_ns(self) -> int:
-        """Arrival of the newest unit; 0 before the first."""
-        return self._newest[3]
-
-    def take(self, position: int, end: int, now_ns: int) -> int:
-        """Take the packets of one channel that follow each other in the buffer, whose bytes end at `end`.
-
-        The first one's frame header is at `position`; returns the position after the last complete one.
-        """
-        buffer, start = self._buffer, position
-        frame = _DOLLAR << 8 | buffer[position + 1]
-        while end - position >= _FRAME_HEADER + _RTP_HEADER:
-            framing, size, first, second, timestamp = _headers(buffer, position)
-            stop = position + _FRAME_HEADER + size
-            if framing != frame or stop > end:
-                break
-            if size < _RTP_HEADER or first >> 6 != _VERSION or _RTCP_FIRST <= second <= _RTCP_LAST:
-                if start != position:
-                    self._add(start, position, now_ns)
-                start = position = stop
-                continue
-            if timestamp != self._timestamp:
-                if start != position:
-                    self._add(start, position, now_ns)
-                    start = position
-                if self.waiting_since_ns:
-                    self._emit(complete=True)
-                self._timestamp = timestamp
-                self._keyed = False
-                self._previous = None
-            self._offsets.append(self._size + position - start)
-            position = stop
-            ends = second > _UNMARKED or self._every_packet
-            if ends or self._size + position - start >= MAX_UNIT_BYTES:
-                self._marks |= ends
-                self._add(start, position, now_ns)
-                start = position
-                self._emit(complete=ends)
-        if start != position:
-            self._add(start, position, now_ns)
-        return position
+    def take(self, position: int, end: int, now_ns: int) -> int:  # noqa: C901 - calls cost more than they explain
+        """Take a packet, and those of its size behind it that go on with its frame (`FrameReceiver`)."""
+        buffer = self._buffer
+        if end - position < _SMALLEST:
+            return position
+        headers: tuple[int, int, int] = _headers(buffer, position)
+        framing, flags, timestamp = headers
+        size = _FRAME_HEADER + (framing & 0xFFFF)
+        stop = position + size
+        if stop > end:
+            return position
+        if timestamp != self._timestamp:
+            if size < _SMALLEST or flags & _VERSION_MASK != _VERSION or flags & 0xFF in _RTCP:
+                return stop
+            if self._count:
+                self._emit(complete=True)
+            self._timestamp = timestamp
+            self._part, self._keyed = None, False
+        if position != self._stop:
+            if self._count:
+                self._set_aside()
+            self._begin = position
+        ends = flags & self._ending
+        if not ends:
+            last = min(end - size, self._begin + MAX_UNIT_BYTES - self._aside)
+            while stop <= last and _headers(buffer, stop) == headers:
+                stop += size
+        if not self.waiting_since_ns:
+            self.waiting_since_ns = now_ns
+        self._count += (stop - position) // size
+        self._stop = stop
+        if ends:
+            self.marks = True
+            self._emit(complete=True)
+        elif stop - self._begin + self._aside >= MAX_UNIT_BYTES:
+            self._emit(complete=False)
+        return stop
 
     def flush(self) -> None:
         """Hand on the unit in progress, if there is one; what comes later of its frame is another unit."""
-        if self.waiting_since_ns:
+        if self._count:
             self._emit(complete=False)
 
     def count(self) -> None:
         """Bring `reception` up to date."""
-        data, at, rtp_time, arrival_ns = self._newest
-        if self._uncounted:
+        if self._uncounted and self._newest is not None:
+            data, at = self._newest.packets.data, self._newest.packets.offsets[-1]
             ssrc, sequence = int.from_bytes(data[at + 12 : at + 16], "big"), data[at + 6] << 8 | data[at + 7]
-            self.reception.unit(ssrc, sequence, self._uncounted, rtp_time, arrival_ns)
+            self.reception.unit(ssrc, sequence, self._uncounted, self._newest.rtp_time, self.newest_ns)
             self._uncounted, self._count_after = 0, _COUNT_AFTER
 
     def detach(self) -> None:
         """Copy the unit in progress out of the buffer, whose content is about to be overwritten."""
-        if self._pieces:
+        self._set_aside()
+        if self._aside:
             self._pieces = [b"".join(self._pieces)]
 
-    def _add(self, start: int, stop: int, now_ns: int) -> None:
-        """Add a run of adjoining packets to the unit in progress; their offsets are there already."""
-        if not self._pieces:
-            self.waiting_since_ns = now_ns
-        if self._buffer[start + 1] != self._channel:
-            for offset in reversed(self._offsets):
-                if offset < self._size:
-                    break
-                self._buffer[start + offset - self._size + 1] = self._channel
-        self._pieces.append(self._view[start:stop])
-        self._size += stop - start
+    def _set_aside(self) -> None:
+        """Begin a new run: what comes next of the unit in progress does not adjoin what is there."""
+        if self._stop != self._begin:
+            self._pieces.append(self._view[self._begin : self._stop])
+            self._aside += self._stop - self._begin
+            self._begin = self._stop
 
     def _emit(self, *, complete: bool) -> None:
-        data, offsets = b"".join(self._pieces), self._offsets
-        self._pieces.clear()
-        self._offsets = array("I")
-        self._size = 0
+        """Hand on the unit in progress; `complete` unless more of its frame may follow."""
+        if self._aside:
+            self._set_aside()
+            data = b"".join(self._pieces)
+            self._pieces, self._aside = [], 0
+        else:
+            data = bytes(self._view[self._begin : self._stop])
+        packets = PacketBlock(data, self._count)
+        if data[1] != self._channel:
+            packets = block.on_channel(packets, self._channel)
+        self._uncounted += self._count
+        self._begin, self._count = self._stop, 0
         arrival_ns, self.waiting_since_ns = self.waiting_since_ns, 0
-        block = PacketBlock(data, offsets)
-        rtp_time = self.unwrap.extend(self._timestamp)
-        self._uncounted += len(offsets)
-        self._newest = data, offsets[-1], rtp_time, arrival_ns
+        rtp_time, utc_ns = self._timeline.capture(self._timestamp, arrival_ns)
+        key = not self._keyed and self._format.is_key(packets)
+        depacketize: Depacketizer = self._format
+        if not complete or self._part is not None:
+            depacketize = part = PartOfFrame(self._format, packets, self._part)
+            self._part = None if complete else part
+        unit = AccessUnit(self._track, rtp_time, utc_ns, key, packets, depacketize)
+        self._newest, self.newest_ns = unit, arrival_ns
         if self._uncounted >= self._count_after:
             self.count()
-        key = not self._keyed and self._format.is_key(block)
-        self._keyed |= key
-        depacketize: PartOfFrame | None = None
-        if self._previous is not None or not complete:
-            depacketize = self._previous = PartOfFrame(self._format, block, self._previous)
-        if complete:
-            self._previous = None
-        utc_ns = self._timeline.utc_ns(rtp_time, arrival_ns)
-        unit = AccessUnit(self._track, rtp_time, utc_ns, key, block, depacketize or self._format)
-        (self.deliver_key if key else self.deliver)(unit)
+        if key:
+            self._keyed = True
+            self.deliver_key(unit)
+        else:
+            self.deliver(unit)

@@ -13,13 +13,17 @@ FRAME_HEADER: Final = 4
 def frame(packets: Iterable[bytes | memoryview], channel: int) -> PacketBlock:
     """Put packets into one block, each behind its frame header."""
     parts: list[bytes | memoryview] = []
-    offsets: list[int] = []
-    size = 0
     for packet in packets:
-        offsets.append(size)
         parts += [bytes((0x24, channel)) + len(packet).to_bytes(2, "big"), packet]
-        size += FRAME_HEADER + len(packet)
-    return PacketBlock(b"".join(parts), tuple(offsets))
+    return PacketBlock(b"".join(parts), len(parts) // 2)
+
+
+def on_channel(block: PacketBlock, channel: int) -> PacketBlock:
+    """Return a block whose packets are framed for another channel."""
+    data = bytearray(block.data)
+    for offset in block.offsets:
+        data[offset + 1] = channel
+    return PacketBlock(bytes(data), block.count)
 
 
 def packets(block: PacketBlock) -> Iterator[memoryview]:

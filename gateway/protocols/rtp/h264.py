@@ -1,8 +1,11 @@
 """H.264 in RTP: single NAL units, STAP-A and FU-A (RFC 6184)."""
 
-from gateway.protocols.rtp.nal import NalFormat
+from gateway.domain.media import PacketBlock
+from gateway.protocols.rtp.block import FRAME_HEADER
+from gateway.protocols.rtp.nal import HEADERS, PLAIN, NalFormat
 
 IDR, SPS, PPS = 5, 7, 8
+_FU_A = 28
 
 
 class H264Format(NalFormat):
@@ -10,7 +13,7 @@ class H264Format(NalFormat):
 
     header_size = 1
     aggregate = 24
-    fragment = 28
+    fragment = _FU_A
     slices = range(1, 6)
     random_access = frozenset({IDR, SPS})
     parameter_sets = frozenset({SPS, PPS})
@@ -32,7 +35,11 @@ class H264Format(NalFormat):
         """Return the FU indicator and the type."""
         return bytes((unit[0] & 0xE0 | self.fragment,)), unit[0] & 0x1F
 
-    def is_inter_slice(self, data: bytes, position: int) -> bool:
-        """Look for type 1, plain or in an FU-A."""
-        kind = data[position] & 0x1F
-        return (data[position + 1] & 0x1F if kind == self.fragment else kind) == 1
+    def is_key(self, packets: PacketBlock) -> bool:
+        """Look no further when the first packet has a NAL unit of type 1, or a fragment of one: nearly always."""
+        data = packets.data
+        if len(data) > HEADERS + 1 and data[FRAME_HEADER] == PLAIN:
+            kind = data[HEADERS] & 0x1F
+            if (data[HEADERS + 1] & 0x1F if kind == _FU_A else kind) == 1:
+                return False
+        return super().is_key(packets)

@@ -1,8 +1,11 @@
 """H.265 in RTP: single NAL units, aggregation packets and fragmentation units (RFC 7798), without DON."""
 
-from gateway.protocols.rtp.nal import NalFormat
+from gateway.domain.media import PacketBlock
+from gateway.protocols.rtp.block import FRAME_HEADER
+from gateway.protocols.rtp.nal import HEADERS, PLAIN, NalFormat
 
 VPS, SPS, PPS = 32, 33, 34
+_FU = 49
 _FIRST_IRAP = 16
 
 
@@ -11,7 +14,7 @@ class H265Format(NalFormat):
 
     header_size = 2
     aggregate = 48
-    fragment = 49
+    fragment = _FU
     slices = range(32)
     random_access = frozenset({*range(_FIRST_IRAP, 24), VPS, SPS})
     parameter_sets = frozenset({VPS, SPS, PPS})
@@ -33,7 +36,11 @@ class H265Format(NalFormat):
         """Return the payload header and the type."""
         return bytes((unit[0] & 0x81 | self.fragment << 1, unit[1])), self.type_of(unit)
 
-    def is_inter_slice(self, data: bytes, position: int) -> bool:
-        """Look for types 0 to 15, plain or in a fragmentation unit."""
-        kind = data[position] >> 1 & 0x3F
-        return (data[position + 2] & 0x3F if kind == self.fragment else kind) < _FIRST_IRAP
+    def is_key(self, packets: PacketBlock) -> bool:
+        """Look no further when the first packet has a slice of types 0 to 15, or a fragment of one: nearly always."""
+        data = packets.data
+        if len(data) > HEADERS + 2 and data[FRAME_HEADER] == PLAIN:
+            kind = data[HEADERS] >> 1 & 0x3F
+            if (data[HEADERS + 2] & 0x3F if kind == _FU else kind) < _FIRST_IRAP:
+                return False
+        return super().is_key(packets)

@@ -43,22 +43,37 @@ class Holder(Protocol):
 class InterleavedStream:
     """One receive buffer: frames go to the receiver of their channel, RTSP messages, whole, to `on_message`.
 
-    Bytes that are neither are skipped up to the next frame of a known channel or the next message.
+    Bytes that are neither are skipped up to the next frame of a known channel or the next message. `room` and
+    `received` are for whoever reads: an `asyncio.BufferedProtocol` needs nothing between.
     """
 
-    __slots__ = ("_end", "_on_message", "_start", "_view", "buffer", "holders", "receivers", "skipped")
+    __slots__ = (
+        "_end",
+        "_on_message",
+        "_start",
+        "_utc_ns",
+        "_view",
+        "after_read",
+        "buffer",
+        "holders",
+        "receivers",
+        "skipped",
+    )
 
-    def __init__(self, on_message: Callable[[bytes], None]) -> None:
+    def __init__(self, on_message: Callable[[bytes], None], utc_ns: Callable[[], int]) -> None:
         self.buffer = bytearray(BUFFER_SIZE)
         self.receivers: dict[int, FrameReceiver] = {}
         self.holders: list[Holder] = []
         self.skipped = 0
         """Bytes that made no sense."""
+        self.after_read: Callable[[], None] | None = None
+        """Called when all that a read has brought was handed over."""
         self._view = memoryview(self.buffer)
         self._on_message = on_message
+        self._utc_ns = utc_ns
         self._start = self._end = 0
 
-    def room(self) -> memoryview:
+    def room(self, sizehint: int = 0) -> memoryview:  # noqa: ARG002 - as much as there is room for
         """Return where the next bytes are to be read into."""
         if self._start == self._end:
             for holder in self.holders:
@@ -71,9 +86,10 @@ class InterleavedStream:
             self._reuse()
         return self._view[self._end :]
 
-    def received(self, count: int, now_ns: int) -> None:
-        """Take `count` bytes read into the room; calls receivers and `on_message`, which may add receivers."""
-        self._end += count
+    def received(self, nbytes: int) -> None:
+        """Take `nbytes` bytes read into the room; calls receivers and `on_message`, which may add receivers."""
+        now_ns = self._utc_ns()
+        self._end += nbytes
         buffer, end, receivers = self.buffer, self._end, self.receivers
         position = self._start
         while end - position >= _FRAME_HEADER:
@@ -86,6 +102,8 @@ class InterleavedStream:
                 break
             position = stop
         self._start = position
+        if self.after_read is not None:
+            self.after_read()
 
     def _ignore(self, position: int, end: int) -> int:
         """Skip a frame of a channel that nobody wants."""

@@ -10,11 +10,11 @@ from gateway.protocols.rtp import block
 from gateway.protocols.rtp.packet import HEADER_SIZE
 from gateway.protocols.rtp.payload import PayloadFormat, Piece, Rest, joined
 
-_HEADERS: Final = block.FRAME_HEADER + HEADER_SIZE
+HEADERS: Final = block.FRAME_HEADER + HEADER_SIZE
 _WORTHWHILE: Final = 4
 """So many packets must follow before they are taken at once."""
 _NUMBERS: Final = bytes(range(256))
-_PLAIN: Final = 0x80
+PLAIN: Final = 0x80
 """First byte of an RTP header without CSRCs, extension and padding."""
 
 
@@ -57,16 +57,8 @@ class NalFormat(PayloadFormat):
     def fragment_header(self, unit: memoryview) -> tuple[bytes, int]:
         """Return the payload header of a unit's fragments, and the type to put into the byte after it."""
 
-    @abstractmethod
-    def is_inter_slice(self, data: bytes, position: int) -> bool:
-        """Tell whether the payload at a position is, or is a fragment of, a slice that no decoding begins with."""
-
     def is_key(self, packets: PacketBlock) -> bool:
         """Tell whether the block begins an intra picture or carries its parameter sets."""
-        data, start = packets.data, packets.offsets[0] + _HEADERS
-        plain = data[start - HEADER_SIZE] == _PLAIN and len(data) > start + self.header_size
-        if plain and self.is_inter_slice(data, start):
-            return False  # nearly always, without looking further
         for head in self._heads(packets):
             if head.type in self.random_access:
                 return True
@@ -93,7 +85,7 @@ class NalFormat(PayloadFormat):
             if fragments and count - index > _WORTHWHILE:
                 more = self._middle(data, offsets, index - 1)
                 size = offsets[index] - offsets[index - 1]
-                begin = offsets[index] + _HEADERS + self.header_size + 1
+                begin = offsets[index] + HEADERS + self.header_size + 1
                 fragments += [
                     view[at : at + size - (begin - offsets[index])] for at in range(begin, begin + more * size, size)
                 ]
@@ -174,12 +166,12 @@ class NalFormat(PayloadFormat):
         """
         first, follows = offsets[index], offsets[index + 1]
         size, low = follows - first, data[first + 7]
-        fragment_header = _HEADERS + self.header_size
+        fragment_header = HEADERS + self.header_size
         count = min(len(offsets) - 2 - index, 0xFF - low)
-        if size <= fragment_header or data[first + 4] != _PLAIN:
+        if size <= fragment_header or data[first + 4] != PLAIN:
             return 0
         goes_on = bytes((data[first + fragment_header] & 0x3F,))
-        for column in (2, 3, 4, 6, *range(_HEADERS, fragment_header + 1)):
+        for column in (2, 3, 4, 6, *range(HEADERS, fragment_header + 1)):
             alike = goes_on if column == fragment_header else data[first + column : first + column + 1]
             values = data[follows + column : follows + count * size : size]
             count = len(values) - len(values.lstrip(alike))  # packets may be fewer than there was room for

@@ -40,7 +40,7 @@ def extension(utc_ns: int, marks: int, cseq: int) -> bytes:
 
 def capture_time(packets: PacketBlock) -> int | None:
     """Return when a frame was taken, by its first packet, in UTC nanoseconds; None where that does not say it."""
-    data, header = packets.data, packets.offsets[0] + _FRAME_HEADER
+    data, header = packets.data, _FRAME_HEADER
     if not data[header] & _HAS_EXTENSION:
         return None
     start = header + _RTP_HEADER + 4 * (data[header] & _SOURCES)

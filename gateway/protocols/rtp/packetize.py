@@ -50,7 +50,7 @@ class Packetizer:
         Raises ValueError when the payload format can't carry the frame.
         """
         parts, sizes = self.packets(payload, rtp_time, extension)
-        block = PacketBlock(b"".join(parts), _offsets(sizes))
+        block = PacketBlock(b"".join(parts), sum(count for count, _ in sizes))
         return AccessUnit(self._track, rtp_time, utc_ns, keyframe, block, self._format)
 
     def packets(
@@ -105,17 +105,6 @@ class Packetizer:
         numbers = _NUMBERS[2 * first : 2 * (first + count)]
         run[6::size], run[7::size] = numbers[::2], numbers[1::2]
         return run
-
-
-def _offsets(sizes: Sequence[tuple[int, int]]) -> list[int]:
-    """Return where each packet begins."""
-    offsets: list[int] = []
-    position = 0
-    for count, size in sizes:
-        end = position + count * size
-        offsets += range(position, end, size)
-        position = end
-    return offsets
 
 
 def _changed(head: Part, at: int, value: int) -> bytes:

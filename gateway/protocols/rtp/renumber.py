@@ -23,7 +23,7 @@ class Numbers:
 
 def first_numbers(block: PacketBlock) -> Numbers:
     """Return the numbers of the first packet of a block."""
-    return Numbers(*_FIELDS.unpack_from(block.data, _AT + block.offsets[0]))
+    return Numbers(*_FIELDS.unpack_from(block.data, _AT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,4 @@ class Renumbering:
             at = offset + _AT
             sequence, timestamp, _ = read(data, at)
             write(data, at, sequence + more & 0xFFFF, timestamp + ticks & 0xFFFFFFFF, ssrc)
-        return PacketBlock(bytes(data), block.offsets)
+        return PacketBlock(bytes(data), block.count)
