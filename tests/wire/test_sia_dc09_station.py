@@ -1,6 +1,7 @@
 """Reports to pysiaalarm's receivers on real sockets: formats, answers, the backup, and restarts of both sides."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -34,10 +35,13 @@ _NS = 1_000_000_000
 
 def free_port() -> int:
     """Return a port that is free for TCP and UDP."""
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-        return int(tcp.getsockname()[1])
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            with contextlib.suppress(OSError):  # another test has it for UDP
+                udp.bind(("127.0.0.1", port))
+                return port
 
 
 class _UdpServer(SIAServerUDP):
