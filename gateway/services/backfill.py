@@ -12,7 +12,7 @@ from typing import TypeVar
 from gateway.domain.camera import ConnectionState
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import AccessUnit, MediaKind, StreamDescription
-from gateway.domain.recording import Assignment, Extent, Segment, Span
+from gateway.domain.recording import Assignment, Extent, Fragment, Segment, Span
 from gateway.sdk.clock import Clock
 from gateway.sdk.driver import EdgeArchive
 from gateway.services.archive import LATEST_NS, TOUCH_NS, Archive
@@ -304,9 +304,20 @@ class Backfill:
         if not rest:
             await self._archive.removed(await self._storages.delete([segment]))
             return
-        end_ns = max(each.end_ns for each in rest)
-        self._archive.shortened(replace(segment, fragments=rest, end_ns=end_ns, size=last.offset))
+        end_ns, tracks = max(each.end_ns for each in rest), await self._tracks(segment, rest)
+        self._archive.shortened(replace(segment, fragments=rest, end_ns=end_ns, size=last.offset, tracks=tracks))
         await self._storages.truncate(segment, last.offset)
+
+    async def _tracks(self, segment: Segment, fragments: Sequence[Fragment]) -> tuple[str, ...]:
+        """Return the tracks that some fragments of a segment have. Raises GatewayError."""
+        header = self._form.read_header(await self._archive.read(segment, 0, segment.fragments[0].offset))
+        found: set[int] = set()
+        for fragment in fragments:
+            data = await self._archive.read(segment, fragment.offset, fragment.size)
+            found |= {sample.track for sample in self._form.read_fragment(data, header)}
+            if len(found) == len(segment.tracks):
+                break
+        return tuple(header.info[f"track.{index}"] for index in sorted(found))
 
 
 def edge_archives(specs: Sequence[CameraSpec], cameras: Cameras) -> Callable[[str], EdgeArchive | None]:

@@ -9,17 +9,18 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from recorder_kit import PATH, RECORDING, Bus, Jobs, expected, job
+from recorder_kit import PATH, RECORDING, VIDEO_TRACK, Bus, Jobs, expected, job
 
 from gateway.db import open_database
 from gateway.domain.errors import ErrorKind, GatewayError
-from gateway.domain.media import AccessUnit, StreamDescription
+from gateway.domain.media import AccessUnit, MediaKind, StreamDescription, TrackDescription
 from gateway.domain.recording import Segment, Span, Trigger, WeeklyPeriod
 from gateway.domain.storage import Volume
 from gateway.protocols.mp4.check import check_samples
 from gateway.protocols.mp4.reader import read_fragment, read_header
 from gateway.protocols.mp4.scan import Scanner
 from gateway.protocols.mp4.writer import Muxer
+from gateway.protocols.rtp.packetize import Packetizer
 from gateway.sdk.driver import EdgeArchive
 from gateway.services import backfill
 from gateway.services.archive import LATEST_NS, Archive
@@ -112,9 +113,9 @@ class House:
     async def _used(self) -> dict[str, int]:
         return {}
 
-    async def feed(self, units: Sequence[AccessUnit]) -> None:
+    async def feed(self, units: Sequence[AccessUnit], description: StreamDescription | None = None) -> None:
         """Play a connection to the camera, up to its end."""
-        self.stream.describe(video_description())
+        self.stream.describe(description or video_description())
         for unit in units:
             self.stream.deliver(unit)
             if unit.keyframe:
@@ -350,6 +351,24 @@ async def test_what_a_crash_left_twice_is_made_once(tmp_path: Path, monkeypatch:
         async with filling(at):
             await at.quiet()
         assert await at.samples() == expected(ALL[:210])
+        assert await at.fsck() == []
+
+
+async def test_a_track_that_goes_with_what_was_cut_short_is_no_longer_in_its_file(tmp_path: Path) -> None:
+    """The only document of metadata came with the last GOP before the loss; a camera's own are not fetched."""
+    metadata = TrackDescription(MediaKind.APPLICATION, "VND.ONVIF.METADATA", 107, 90_000)
+    document = Packetizer(1, metadata, 5, 1).unit([b"<MetadataStream/>"], 0, ALL[60].utc_ns, keyframe=True)
+    async with house(tmp_path, Camera(ALL)) as at:
+        tracks = (*job().tracks, (MediaKind.APPLICATION, "META001"))
+        at.jobs.set(replace(job(), tracks=tracks))
+        await at.feed([*ALL[:61], document, *ALL[61:63]], StreamDescription((*video_description().tracks, metadata)))
+        await at.feed(ALL[150:210])
+        await at.until_runs(2)
+        assert [segment.tracks[-1] for segment in await at.segments()] == ["META001", VIDEO_TRACK]
+        async with filling(at):
+            await at.quiet()
+        assert await at.samples() == expected(ALL[:210])
+        assert {segment.tracks for segment in await at.segments()} == {(VIDEO_TRACK,)}
         assert await at.fsck() == []
 
 
