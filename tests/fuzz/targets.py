@@ -132,6 +132,7 @@ def rtp_interleaved(data: bytes) -> None:
         track = TRACKS[(first + index) % len(TRACKS)]
         assembler = Assembler(index, track, stream.buffer, Timeline(track.clock_rate, clock), units.append)
         stream.receivers[2 * index] = assembler.take
+        stream.holders.append(assembler)
     for piece in _pieces(data[1:], 16 + 61 * (first >> 4)):
         room = stream.room()
         room[: len(piece)] = piece

@@ -147,6 +147,7 @@ def test_frames_that_arrive_in_several_units_are_whole(encoding: str) -> None:
     stream = InterleavedStream(lambda _: None, lambda: now)
     assembler = Assembler(0, big.track, stream.buffer, Timeline(90_000, CameraClock()), arrived.append)
     stream.receivers[0] = assembler.take
+    stream.holders.append(assembler)
     sent = big.units()
     for one in sent:
         for at in range(0, len(one.packets.data), 30_000):
