@@ -155,7 +155,8 @@ class Checker:
         fields = {field.key: field for field in _fields(kind)}
         for key in value:
             if key not in fields:
-                self.complain(_join(path, key), f"unknown key{did_you_mean(key, list(fields))}")
+                hint = did_you_mean(key, list(fields)) or f"; there are {', '.join(sorted(fields)) or 'none'}"
+                self.complain(_join(path, key), f"unknown key{hint}")
         given = {
             field.attribute: self.convert(value[key], field.hint, _join(path, key))
             for key, field in fields.items()

@@ -148,7 +148,7 @@ def test_documentation_names_no_other_key() -> None:
         ),
         ('[http]\nlisten_ = "1.2.3.4:5"', "http.listen_: unknown key; did you mean 'listen'?"),
         ("[htpp]", "htpp: unknown key; did you mean 'http'?"),
-        ("[http]\nzzz = 1", "http.zzz: unknown key"),
+        ("[http]\nzzz = 1", "http.zzz: unknown key; there are external, listen"),
         ("_directory = 1", "_directory: unknown key"),
         ('"sp ace" = 1', "'sp ace': unknown key"),
         ("http = 8080", "http: must be a table, not 8080"),
