@@ -1,5 +1,5 @@
 # The commands of the project. Everything they need is installed by scripts/setup, once.
-.PHONY: run test check unit e2e bench-motion test-pythons test-pythons-peers quick peers wheel bench soak fuzz lock clean
+.PHONY: run test check unit e2e bench-motion test-pythons test-pythons-peers pythons quick peers wheel bench soak fuzz lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv-wheel/bin
@@ -15,8 +15,8 @@ run: ## Start the gateway with four simulated cameras
 
 test: ## Everything but the benchmarks and the long fuzzing
 	@scripts/setup test
-	@$(MAKE) --no-print-directory --jobs --output-sync=target quick test-pythons wheel check
-	@$(MAKE) --no-print-directory --jobs --output-sync=target test-pythons-peers peers
+	@$(MAKE) --no-print-directory --jobs --output-sync=target quick wheel check pythons
+	@$(MAKE) --no-print-directory --jobs --output-sync=target peers test-pythons-peers test-pythons
 
 check: ## The static half: format, lint, types, imports
 	@scripts/setup run
@@ -34,11 +34,15 @@ e2e: ## The installed program against real cameras and real clients
 	@scripts/setup wheel
 	GATEWAY_PROGRAM=$(INSTALLED)/gateway $(BIN)/pytest tests/e2e
 
-test-pythons: ## Unit, service and wire tests on the other Pythons that are installed here, without foreign programs
-	@scripts/test-pythons "not peer" $(OTHER_PYTHONS)
+# Those that mostly wait leave half of two cores to those that only count, if they may go first: hence `nice`.
+test-pythons: pythons ## Unit, service and wire tests on the other Pythons that are installed here, without foreign programs
+	@nice -n 19 scripts/test-pythons "not peer" $(OTHER_PYTHONS)
 
-test-pythons-peers: # what foreign programs do there; they mostly wait
+test-pythons-peers: pythons # what foreign programs do there; they mostly wait
 	@scripts/test-pythons peer $(OTHER_PYTHONS)
+
+pythons:
+	@scripts/setup pythons $(OTHER_PYTHONS)
 
 quick: # what needs no foreign program
 	$(BIN)/pytest -m "not peer" --numprocesses 2 --dist loadfile

@@ -8,7 +8,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TOOLS = ("hatchling", "editables", "lxml-stubs")
+EXTRAS = ("dev", "test")
+BUILD = "editables"  # what hatchling asks for to install the tree itself
 HEADER = """\
 # The versions that the gateway is tested with, on Python 3.11, 3.12 and 3.13: pip install -c constraints.txt …
 # Lower bounds are in pyproject.toml. `make lock` writes this file anew.
@@ -18,11 +19,12 @@ HEADER = """\
 def requirements() -> list[str]:
     """Return what the project asks for, with its development tools."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["dev"], *TOOLS]
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *(requirement for extra in EXTRAS for requirement in extras[extra]), BUILD]
 
 
 def resolve(version: str) -> dict[str, str]:
-    """Return name → version as pip resolves them on one Python; `scripts/setup python VERSION` knows where it is."""
+    """Return name → version as pip resolves them on one Python; `scripts/setup which-python` knows where it is."""
     python = subprocess.run(
         ["scripts/setup", "which-python", version], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.strip()

@@ -147,7 +147,8 @@ def test_no_file_names_a_host_that_it_need_not() -> None:
 def test_every_dependency_is_locked_and_its_licence_named() -> None:
     locked = {name(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
     runtime = {name(dependency) for dependency in PROJECT["project"]["dependencies"]}
-    tools = {name(dependency) for dependency in PROJECT["project"]["optional-dependencies"]["dev"]}
+    extras = PROJECT["project"]["optional-dependencies"]
+    tools = {name(dependency) for extra in extras.values() for dependency in extra}
     assert runtime | tools <= locked
     page = (ROOT / "docs/reference/licences.md").read_text().lower()
     assert sorted(package for package in runtime if package not in page) == []
