@@ -42,9 +42,11 @@ class Case:
     slow: int = 0
 
 
+MOST_VIEWERS = 2048
 CASES = (
     Case("16 x 4 TCP", 4),
     Case("16 x 16 TCP", 16),
+    Case("16 x 64 TCP", 64),
     Case("16 x 4 UDP", 4, udp=True),
     Case("16 x 16 UDP", 16, udp=True),
     Case("16 x 4 TCP, 4 slow", 4, slow=4),
@@ -149,7 +151,8 @@ def gateway(cameras: Sequence[str], more: str = "", data: Path | None = None) ->
 
 def _config(cameras: Sequence[str]) -> str:
     head = (
-        '[http]\nlisten = "127.0.0.1:0"\n[rtsp]\nlisten = "127.0.0.1:0"\n'
+        '[http]\nlisten = "127.0.0.1:0"\n'
+        f'[rtsp]\nlisten = "127.0.0.1:0"\nmax_connections_per_address = {MOST_VIEWERS}\n'
         '[access]\nanonymous_viewers = ["127.0.0.0/8"]\n[discovery]\ninterfaces = ["lo"]\n'
     )
     return head + "".join(

@@ -64,23 +64,25 @@ class Result:
 
 
 class Swarm:
-    """Viewers of several URLs; the first few of them may read slowly."""
+    """Viewers of several URLs, set up one after the other; the first few of them may read slowly."""
 
     def __init__(self, urls: Sequence[str], each: int, *, udp: bool, slow: int, slow_rate: float) -> None:
         kind = UdpViewer if udp else TcpViewer
-        self.viewers: list[Viewer] = [kind(url) for _ in range(each) for url in urls]
+        self.viewers: list[Viewer] = []
+        for url in list(urls) * each:
+            viewer = kind(url)
+            if len(self.viewers) < slow:  # else the kernel would hide seconds of video on the viewer's side
+                viewer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SLOW_BUFFER)
+            viewer.set_up()
+            self.viewers.append(viewer)
         self._slow, self._quick = self.viewers[:slow], self.viewers[slow:]
-        for viewer in self._slow:  # else the kernel would hide seconds of video on the viewer's side
-            viewer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SLOW_BUFFER)
         self._slow_rate = slow_rate
         self._selector = selectors.DefaultSelector()
         self._keep_alive = time.monotonic() + KEEP_ALIVE
         self._tick = 0.0
 
     def play(self) -> None:
-        """Set every viewer up, then let them all play."""
-        for viewer in self.viewers:
-            viewer.set_up()
+        """Let them all play."""
         for viewer in self.viewers:
             viewer.play()
             for sock in viewer.sockets():
