@@ -6,9 +6,11 @@ import shutil
 import socket
 import subprocess
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from waiting import until
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") or "mosquitto"
 """Debian keeps it where only root looks."""
@@ -82,13 +84,6 @@ def _listens(port: int) -> bool:
     except ConnectionRefusedError:
         return False
     return True
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when something that nobody announces has become true."""
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.02)
 
 
 class Subscriber:

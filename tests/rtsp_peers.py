@@ -194,13 +194,6 @@ def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, ssl.create_default_context(cadata=certificate.decode())
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the event loop run until something is so."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the server has no events for tests
-            await asyncio.sleep(0.001)
-
-
 @contextmanager
 def house(
     *,

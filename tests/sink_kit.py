@@ -1,7 +1,7 @@
 """A gateway's event bus and sinks on a data directory, to be stopped, killed and started again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,10 +66,3 @@ async def running(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         database.close()
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    """Wait for what happens after the database's thread has answered."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110 - a thread does it
-            await asyncio.sleep(0.001)

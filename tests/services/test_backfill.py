@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from recorder_kit import PATH, RECORDING, VIDEO_TRACK, Bus, Jobs, expected, job
+from waiting import until
 
 from gateway.db import open_database
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -158,7 +159,7 @@ class House:
             seen = len(self.camera.asked)
             for _ in range(3):
                 await self.clock.advance(LONGEST_WAIT)
-                await asyncio.sleep(0.05)
+                await until(lambda: self.clock.sleeping)  # for the next look
 
     async def fsck(self) -> list[str]:
         check = Fsck(self.database.catalogue, {"disk": self.backend}, Scanner, check_samples, self.disk)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sink_kit import ALARM, TRIGGER, HurriedClock, eventually, running
+from sink_kit import ALARM, TRIGGER, HurriedClock, running
+from waiting import until
 
 from gateway.db import open_database
 from gateway.domain.errors import ErrorKind, GatewayError
@@ -92,7 +93,7 @@ async def test_events_arrive_in_order_once_and_with_ids(tmp_path: Path) -> None:
     async with running(tmp_path, FakeClock(), _Sink(receiver)) as place:
         place.press(*range(20))
         await receiver.until(lambda: len(receiver.entries) == 19)
-        await eventually(lambda: place.sinks.statuses()["out"].sent == 19)
+        await until(lambda: place.sinks.statuses()["out"].sent == 19)
     assert receiver.counts == [number for number in range(20) if number != 13], "the sink does not want that one"
     assert len({entry.id for entry in receiver.entries}) == 19
 
@@ -107,12 +108,12 @@ async def test_what_waits_survives_a_kill_and_is_retried_with_back_off(
         place.press(1, 2, 3)
         for attempts, most in ((1, 1.25), (2, 2.5), (3, 5.0)):
             await receiver.until(lambda attempts=attempts: len(receiver.attempts) == attempts)  # type: ignore[misc]
-            await eventually(lambda: bool(clock.sleeping))
+            await until(lambda: bool(clock.sleeping))
             assert 0.25 * most <= max(clock.sleeping) <= most
             await clock.advance(most)
         await receiver.until(lambda: len(receiver.attempts) == 4)
         status = place.sinks.statuses()["out"]
-        await eventually(lambda: status.state is SinkState.FAILING)
+        await until(lambda: status.state is SinkState.FAILING)
         assert status.reason == "the receiver 'x' is away"
     told = [record.getMessage() for record in caplog.records if record.name.endswith("sink_worker")]
     assert told == ["sink out: events wait: the receiver 'x' is away"]
@@ -195,7 +196,7 @@ async def test_the_oldest_are_dropped_and_counted(tmp_path: Path, caplog: pytest
     async with running(tmp_path, clock, _Sink(receiver), max_events=3, max_seconds=2 * DAY) as place:
         place.press(1, 2, 3, 4, 5)
         status = place.sinks.statuses()["out"]
-        await eventually(lambda: status.dropped == 2)
+        await until(lambda: status.dropped == 2)
     assert "sink out: 2 events were dropped, too many or too old" in caplog.text
     await clock.advance(DAY)
     async with running(tmp_path, clock, _Sink(receiver), max_events=4, max_seconds=2 * DAY) as place:
@@ -243,7 +244,7 @@ async def test_a_receiver_can_ask_for_time(tmp_path: Path) -> None:
     async with running(tmp_path, clock, _Sink(receiver)) as place:
         place.press(1)
         await receiver.until(lambda: len(receiver.attempts) == 1)
-        await eventually(lambda: bool(clock.sleeping))
+        await until(lambda: bool(clock.sleeping))
         assert clock.sleeping == (120.0,)
         receiver.answer = lambda _: None
         await clock.advance(120.0)
@@ -254,11 +255,11 @@ async def test_signs_of_life_are_sent_while_nothing_else_is(tmp_path: Path) -> N
     receiver, clock = Receiver(), FakeClock()
     async with running(tmp_path, clock, _Sink(receiver, 60.0)) as place:
         await receiver.until(lambda: receiver.signs == 1)
-        await eventually(lambda: clock.sleeping == (60.0,))
+        await until(lambda: clock.sleeping == (60.0,))
         await clock.advance(40.0)
         place.press(1)
         await receiver.until(lambda: len(receiver.entries) == 1)
-        await eventually(lambda: clock.sleeping[-1:] == (60.0,))
+        await until(lambda: clock.sleeping[-1:] == (60.0,))
         await clock.advance(59.0)
         assert receiver.signs == 1
         await clock.advance(1.0)
@@ -278,7 +279,7 @@ async def test_events_wait_while_the_database_is_away(tmp_path: Path, monkeypatc
         monkeypatch.setattr(place.database.outbox, "append", append)
         place.press(1, 2)
         for _ in range(2):
-            await eventually(lambda: clock.sleeping == (1.0,))
+            await until(lambda: clock.sleeping == (1.0,))
             await clock.advance(1.0)
         await receiver.until(lambda: len(receiver.entries) == 2)
     assert receiver.counts == [1, 2]
@@ -307,7 +308,7 @@ async def test_a_sink_that_fails_to_choose_or_hangs_takes_nobody_down(
             place.press(1, 2)
             await hung.wait()
             status = place.sinks.statuses()["out"]
-            await eventually(lambda: status.reason == "it does not answer in time")
+            await until(lambda: status.reason == "it does not answer in time")
         await receiver.until(lambda: len(receiver.entries) == 2)
     assert receiver.counts == [1, 2]
     assert caplog.text.count("sink out fails to choose among events") == 1
@@ -376,7 +377,7 @@ async def test_what_is_dropped_is_not_sent_after_all(tmp_path: Path) -> None:
         place.press(1, 2, 3)
         await receiver.until(lambda: len(receiver.entries) == 1)
         place.press(4, 5)
-        await eventually(lambda: place.sinks.statuses()["out"].dropped == 2)
+        await until(lambda: place.sinks.statuses()["out"].dropped == 2)
         rest.set()
         await receiver.until(lambda: len(receiver.entries) == 4)
     assert receiver.counts == [1, 3, 4, 5]
@@ -409,7 +410,7 @@ async def test_sinks_come_change_and_go_while_the_others_go_on(tmp_path: Path) -
         await receivers["other"].until(lambda: len(receivers["other"].entries) == 2)
         await receivers["new"].until(lambda: len(receivers["new"].entries) == 3)
         await receivers["stays"].until(lambda: len(receivers["stays"].entries) == 5)
-        await eventually(lambda: place.sinks.statuses()["stays"].sent == 5)
+        await until(lambda: place.sinks.statuses()["stays"].sent == 5)
         assert receivers["other"].counts == [2, 3], "what waited is sent by the sink as it is now"
         assert receivers["new"].told == [("Initialized", "true"), ("Changed", "false"), ("None", "3")]
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import postgres_kit
 import pytest
 from sqlalchemy import Connection
+from waiting import until
 
 from gateway.db import (
     AuditEntry,
@@ -22,6 +23,7 @@ from gateway.db import (
     load_identity,
     open_database,
     opening,
+    schema,
     writer,
 )
 from gateway.db.identity import first_mac
@@ -505,6 +507,77 @@ class TestWriter:
             await database._writer.run(fail)
         assert await database.audit.latest() == []
         assert ("gateway.db.writer", logging.ERROR, "a broken work") in caplog.record_tuples
+        database.close()
+
+    async def test_what_is_posted_while_the_database_is_locked_is_written_in_order_when_it_is_not(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engines, "BUSY_SECONDS", 0.05)
+        monkeypatch.setattr(writer, "AGAIN_SECONDS", 0.02)
+        database = open_here(tmp_path)
+        holder = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        for number in range(3):
+            database.settings.store("n", number)
+        with pytest.raises(GatewayError, match="is locked by another process"):
+            await database.holds.add_hold(Hold("h1", "R", Span(1, 2), "evidence", "root"))
+        holder.execute("ROLLBACK")
+        await until(lambda: [*holder.execute("SELECT 1 FROM settings WHERE key = 'n' AND value = '2'")])
+        holder.close()
+        database.close()
+        assert caplog.text.count("is locked by another process; what is to be written there waits") == 1
+        database = open_here(tmp_path)
+        assert database.settings.load("n") == 2
+        database.close()
+
+    async def test_what_is_posted_is_written_though_the_connection_is_lost_at_the_commit(self, tmp_path: Path) -> None:
+        url = postgres_kit.new_database()
+        name = url.partition("@/")[2].partition("?")[0]
+        database, tries = open_here(tmp_path, url), []
+
+        def cut(connection: Connection) -> None:
+            tries.append(writer.put(connection, schema.SETTINGS, {"key": "a"}, value=1))
+            if len(tries) == 1:
+                postgres_kit.disconnect(name)
+
+        database._writer.post(cut)
+        database.settings.store("b", 2)
+        assert await database.audit.latest() == []
+        database.close()
+        assert len(tries) == 2
+        database = open_here(tmp_path, url)
+        assert (database.settings.load("a"), database.settings.load("b")) == (1, 2)
+        database.close()
+
+    def test_what_can_not_be_written_to_the_end_is_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engines, "BUSY_SECONDS", 0.01)
+        monkeypatch.setattr(writer, "MAX_WAITING", 2)
+        database = open_here(tmp_path)
+        holder = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        for number in range(3):
+            database._writer._keep(
+                lambda connection, key=str(number): writer.put(connection, schema.SETTINGS, {"key": key}, value=1)
+            )
+        database.close()
+        holder.close()
+        name = tmp_path / "gateway.db"
+        assert f"a write to the database '{name}' is lost: 2 others wait already" in caplog.text
+        assert f"2 writes to the database '{name}' are lost" in caplog.text
+
+    async def test_a_wrong_statement_does_not_keep_others_waiting(
+        self, tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        database = open_here(tmp_path, url)
+        database._writer.post(lambda connection: connection.exec_driver_sql("UPDATE nothing SET a = 1") and None)
+        database.settings.store("a", 1)
+        assert await database.audit.latest() == []
+        database.close()
+        assert "nothing" in caplog.text
+        database = open_here(tmp_path, url)
+        assert database.settings.load("a") == 1
         database.close()
 
     async def test_a_cancelled_caller_does_not_stop_the_thread(self, tmp_path: Path) -> None:

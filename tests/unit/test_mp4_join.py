@@ -2,9 +2,11 @@
 
 import json
 import mmap
+import re
 import subprocess
 from collections.abc import Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -167,6 +169,17 @@ def test_a_very_long_gap_is_cut_short(tmp_path: Path) -> None:
     path.write_bytes(joined([file([video("H264")]), file([video("H264")], 20 * 3600)], 0, 30 * 3600))
     times = [frame.time or 0 for frame in decoded(path)]
     assert times[60] - times[59] == pytest.approx(6 * 3600 + 0.04, abs=2e-3)
+
+
+def test_samples_that_lie_too_far_behind_others_are_refused() -> None:
+    """A damaged duration makes a frame last for half a day; the frames after it can't be told any more."""
+    data = bytearray(file([video("H264")]))
+    first, second = (found.start() for found in islice(re.finditer(b"trun", data), 2))
+    assert int.from_bytes(data[first + 8 : first + 12], "big") > 0
+    data[first + 16 : first + 20] = data[second + 16 : second + 20] = b"\xff" * 4
+    with pytest.raises(GatewayError, match=r"samples are \d{10} ticks behind those in front of them") as refused:
+        joined([bytes(data)], 0, 1e6)
+    assert refused.value.kind is ErrorKind.INVALID
 
 
 def test_without_anything_in_the_range_there_is_no_movie() -> None:

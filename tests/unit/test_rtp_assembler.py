@@ -248,6 +248,23 @@ def test_rtcp_on_the_rtp_channel_is_no_media() -> None:
     assert not wire.assembler.waiting_since_ns
 
 
+@pytest.mark.parametrize("short", [0, 1, 7, 8, 11])
+def test_a_packet_without_a_whole_header_is_no_media(short: int) -> None:
+    """What lies behind it in the buffer can look like the timestamp of the frame in progress."""
+    first, last = rtp(h264(1)), rtp(h264(1), 1, marker=True)
+    stream = b"".join(b"$\0" + len(each).to_bytes(2, "big") + each for each in (first, last[:short], last))
+    assembler = Wire(H264).assembler
+    units: list[AccessUnit] = []
+    assembler.deliver = assembler.deliver_key = units.append
+    assembler._buffer[: len(stream)] = stream
+    position = 0
+    while position < len(stream):
+        position = assembler.take(position, len(stream), NOW)
+    [unit] = units
+    assert unit.packets.data == b"$\0\0\x70" + first + b"$\0\0\x70" + last
+    assembler.count()
+
+
 def test_a_unit_outlives_the_reuse_of_the_buffer() -> None:
     wire = Wire(H264)
     unit = Packetizer(0, H264, 9, 0).unit([h264(1, 9000)], 0, NOW, keyframe=False)

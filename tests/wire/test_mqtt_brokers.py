@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pytest
 from broker_kit import MemoryBrokerStore
-from mosquitto_kit import PASSWORD, USER, Mosquitto, Subscriber, until
+from mosquitto_kit import PASSWORD, USER, Mosquitto, Subscriber
 from onvif_calls import CODEC
+from waiting import until
 
 from gateway.brokers import broker_kinds, client_id
 from gateway.config import Brokers as BrokerSettings

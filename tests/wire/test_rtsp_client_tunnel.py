@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 
 import pytest
-from rtsp_peers import PATH, House, house, tls_contexts, until
+from rtsp_peers import PATH, House, house, tls_contexts
+from waiting import until
 
 from gateway.domain.access import Secret
 from gateway.domain.errors import ErrorKind, GatewayError

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from peers.scripted_camera import ScriptedCamera
-from rtsp_peers import House, until
+from rtsp_peers import House
 from rtsp_talk import AAC, PCMU, Talks, packet, yard
+from waiting import until
 
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.domain.media import MediaKind, TrackDescription

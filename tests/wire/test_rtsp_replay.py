@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
-from rtsp_peers import Client, House, house, tls_contexts, until
+from rtsp_peers import Client, House, house, tls_contexts
+from waiting import until
 
 from gateway.domain.media import MediaKind, StreamDescription, TrackDescription
 from gateway.domain.recording import Fragment, Segment, Span

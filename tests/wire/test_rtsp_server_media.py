@@ -7,7 +7,8 @@ from contextlib import closing
 from itertools import pairwise
 
 import pytest
-from rtsp_peers import GOP, PATH, Client, House, house, until
+from rtsp_peers import GOP, PATH, Client, House, house
+from waiting import until
 
 from gateway.protocols.rtp import rtcp
 from gateway.protocols.rtp.packet import RtpPacket, parse

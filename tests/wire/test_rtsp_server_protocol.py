@@ -1,6 +1,7 @@
 """What the RTSP server answers, over TCP."""
 
-from rtsp_peers import ALIAS, PATH, START_NS, Client, house, until
+from rtsp_peers import ALIAS, PATH, START_NS, Client, house
+from waiting import until
 
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.media import StreamDescription

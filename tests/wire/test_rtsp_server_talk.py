@@ -5,9 +5,10 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
-from rtsp_peers import Client, until
+from rtsp_peers import Client
 from rtsp_talk import AAC, BYE, REPORT, TAG, Talks, packet, yard
 from rtsp_tunnels import TunnelClient, WebSocketClient
+from waiting import until
 
 from gateway.domain.access import UserLevel
 from gateway.protocols import sdp

@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
-from rtsp_peers import GOP, Client, House, house, tls_contexts, until
+from rtsp_peers import GOP, Client, House, house, tls_contexts
 from rtsp_tunnels import TunnelClient, WebSocketClient, get_head, post_head
+from waiting import until
 
 from gateway.protocols import websocket
 from gateway.protocols.rtp.packet import parse

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager, closing
 
 import numpy as np
 import pytest
-from rtsp_peers import Client, House, OpenDoor, until
+from rtsp_peers import Client, House, OpenDoor
 from rtsp_tunnels import TunnelClient, WebSocketClient
 from soap_kit import MemorySettings
+from waiting import until
 
 from gateway.domain.access import Account, Secret, UserLevel
 from gateway.domain.media import StreamDescription

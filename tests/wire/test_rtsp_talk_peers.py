@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from rtsp_peers import until
 from rtsp_talk import Talks, packet, yard
+from waiting import until
 
 from gateway.protocols.rtp.packet import parse
 from gateway.testing.drivers import driver_context

@@ -21,7 +21,7 @@ _NOT_SYNC: Final = 0x00010000
 _LATEST: Final = 1 << 48
 """Ticks; a century of video."""
 _ZERO: Final = array("i", (0,))
-_LEAST_OFFSET: Final = -1 << 31
+LEAST_OFFSET: Final = -1 << 31
 _TFHD, _TFDT, _TRUN = struct.Struct("!III"), struct.Struct("!IQ"), struct.Struct("!IIi")
 _VERSION_1: Final = 0x01000000
 _COLUMNS: Final = {_VERSION_1 | ROWS_OF_TWO: 2, _VERSION_1 | ROWS_OF_FOUR: 4}
@@ -148,6 +148,6 @@ def _run(view: memoryview, moof: Box, traf: Box, tracks: Mapping[int, Placing]) 
         keys = [not flags & _NOT_SYNC for flags in cells[2::4]]
         composition = array("i", cells[3::4].tobytes())
     if placing.timing.delay:
-        composition = array("i", (max(offset - placing.timing.delay, _LEAST_OFFSET) for offset in composition))
+        composition = array("i", (max(offset - placing.timing.delay, LEAST_OFFSET) for offset in composition))
     start = decode_time - placing.timing.lead
     return Run(placing.track, start, moof.start + offset, cells[::columns], cells[1::columns], keys, composition)

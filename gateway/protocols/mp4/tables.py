@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, pairwise
 
 from gateway.domain.media import MediaKind
-from gateway.protocols.mp4.boxes import LARGEST_SMALL, full_box
-from gateway.protocols.mp4.runs import Run
+from gateway.protocols.mp4.boxes import LARGEST_SMALL, full_box, invalid
+from gateway.protocols.mp4.runs import LEAST_OFFSET, Run
 
 
 class Lengths:
@@ -129,6 +129,8 @@ def _delayed(
         at += duration
     steps = [after - before for before, after in pairwise(times)]
     moved = [capture - time for capture, time in zip(captures, times, strict=True)]
+    if min(moved) < LEAST_OFFSET:
+        raise invalid(f"samples are {-min(moved)} ticks behind those in front of them")
     return array("I", [*steps, max(at - times[-1], 1)]), array("i", moved)
 
 

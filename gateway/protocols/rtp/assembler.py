@@ -129,9 +129,9 @@ class Assembler:
         stop = position + size
         if stop > end:
             return position
+        if size < _SMALLEST or flags & _VERSION_MASK != _VERSION or flags & 0xFF in _RTCP:
+            return stop
         if timestamp != self._timestamp:
-            if size < _SMALLEST or flags & _VERSION_MASK != _VERSION or flags & 0xFF in _RTCP:
-                return stop
             if self._count:
                 self._emit(complete=True)
             self._timestamp = timestamp
