@@ -36,7 +36,7 @@ e2e: ## The installed program against real cameras and real clients
 
 # Those that mostly wait leave half of two cores to those that only count, if they may go first: hence `nice`.
 test-pythons: pythons ## Unit, service and wire tests on the other Pythons that are installed here, without foreign programs
-	@nice -n 19 scripts/test-pythons "not peer" $(OTHER_PYTHONS)
+	@nice -n 5 scripts/test-pythons "not peer" $(OTHER_PYTHONS)
 
 test-pythons-peers: pythons # what foreign programs do there; they mostly wait
 	@scripts/test-pythons peer $(OTHER_PYTHONS)
