@@ -121,7 +121,6 @@ class Archiving:
         store.deleted = self._deleted
         self._receivers.needed = self._is_recorded
         self._streams.changed = self._look_again
-        editor = RecordingEditor(self.recordings, sources, self._receivers, store.erase)
         ports = self._recorder_ports()
         self._recorder = Recorder(ports, self.recordings, around.bus, local_zone(), self._concerns)
         rules = BackfillRules(config.edge.hours, config.edge.pace)
@@ -136,6 +135,7 @@ class Archiving:
             rules,
             database.settings,
         )
+        editor = RecordingEditor(self.recordings, sources, self._receivers, self._stopped, store.erase)
         self.recordings.reported = self._recorder.track_state
         self._recorder.watch(lambda _: self._look_again())
         around.cameras.watch(lambda _: self._look_again())
@@ -202,6 +202,11 @@ class Archiving:
     def stream(self, path: str) -> LiveStream | None:
         """Return the live stream of a camera or receiver."""
         return self._with.live.stream(path) or self._streams.stream(path)
+
+    async def _stopped(self, recording: str) -> None:
+        """Wait until nothing is written to a recording that has no job any more."""
+        await self._recorder.stopped(recording)
+        await self._backfill.stopped(recording)
 
     # Commands of a person
 

@@ -211,8 +211,12 @@ class Site:
         )
         self.recordings.reported = self.recorder.state
         self.receivers.needed = self.recordings.refers_to
-        self.editor = RecordingEditor(self.recordings, self.sources, self.receivers, self._erase)
+        self.editor = RecordingEditor(self.recordings, self.sources, self.receivers, self._stopped, self._erase)
         self.recordings.refresh()
+
+    async def _stopped(self, token: str) -> None:
+        while self.archive.writing(token) is not None:
+            await self.archive.growth(token).wait()
 
     def restarted(self, cameras: Sequence[tuple[str, str]] = CONFIGURED) -> "Site":
         """Return the site after a restart of the gateway, with these recordings configured."""

@@ -92,6 +92,14 @@ class Backfill:
         self._tries: dict[tuple[str, int], _Try] = {}
         self._settled: set[str] = set()
         self._pauses = Pauses(memory, ports.clock)
+        self._filling: dict[str, asyncio.Task[float]] = {}
+        """What is fetched now, by recording."""
+
+    async def stopped(self, recording: str) -> None:
+        """Fetch no more of what is fetched for a recording now; returns when its file is closed."""
+        if (task := self._filling.get(recording)) is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
     async def run(self) -> None:
         """Look for gaps and fill them, until cancelled."""
@@ -124,7 +132,7 @@ class Backfill:
         attempt.count += 1
         attempt.again = self._clock.monotonic() + min(FIRST_WAIT * 2 ** (attempt.count - 1), LONGEST_WAIT)
         try:
-            seconds = await self._fill(assignment, source, gap)
+            seconds = await self._filled(assignment, source, gap)
         except GatewayError as error:
             level = logging.WARNING if attempt.count == 1 else logging.DEBUG
             if error.kind is ErrorKind.UNSUPPORTED:  # most cameras do not record
@@ -162,6 +170,19 @@ class Backfill:
         return bool(following) and following[0].run_ns < following[0].start_ns
 
     # One gap
+
+    async def _filled(self, assignment: Assignment, source: _Source, gap: Gap) -> float:
+        """Do `_fill`, unless that is stopped, or the job has gone meanwhile."""
+        if assignment not in self._assignments.assignments():
+            return 0.0
+        task = self._filling[assignment.recording] = asyncio.create_task(self._fill(assignment, source, gap))
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            del self._filling[assignment.recording]
+        return 0.0 if task.cancelled() else task.result()
 
     async def _fill(self, assignment: Assignment, source: _Source, gap: Gap) -> float:
         """Fetch what there is of a gap; returns the seconds that were stored. Raises GatewayError."""

@@ -83,6 +83,11 @@ class Recorder:
             for token, task in self._recordings.items()
         }
 
+    async def stopped(self, recording: str) -> None:
+        """Wait until the last picture is written of a recording that has no job any more."""
+        while (task := self._tasks.get(recording)) is not None:
+            await asyncio.wait([task])
+
     async def run(self) -> None:
         """Record until cancelled; then the open GOPs are written and the files closed, within `STOP_SECONDS`."""
         self._running = True

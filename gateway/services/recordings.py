@@ -162,11 +162,6 @@ class Recordings:
         """Return the segment of a recording that is being written, None while nothing is recorded."""
         return self._archive.writing(token)
 
-    async def stopped(self, token: str) -> None:
-        """Wait until nothing is written into a recording."""
-        while self._archive.writing(token) is not None:
-            await self._archive.growth(token).wait()
-
     def profiles(self) -> tuple[str, ...]:
         """Return the tokens of the media profiles that can be recorded."""
         return self._sources.profiles()

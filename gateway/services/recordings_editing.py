@@ -64,13 +64,18 @@ class RecordingEditor:
         recordings: Recordings,
         sources: Sources,
         receivers: Receivers,
+        stopped: Callable[[str], Awaitable[None]],
         erase: Callable[[str], Awaitable[None]],
         make_token: Callable[[str], str] | None = None,
     ) -> None:
-        """`erase` deletes all data of a recording, once nobody writes to it. It raises GatewayError if it can't."""
+        """`stopped` waits until nothing is written to a recording without jobs; then `erase` deletes all its data.
+
+        `erase` raises GatewayError if it can't.
+        """
         self._recordings = recordings
         self._sources = sources
         self._receivers = receivers
+        self._stopped = stopped
         self._erase = erase
         self._make_token = make_token or (lambda prefix: f"{prefix}_{secrets.token_hex(4)}")
 
@@ -127,7 +132,7 @@ class RecordingEditor:
         extent = self._recordings.extent(token)
         self._recordings.set_removing(token, removing=True)
         try:
-            await self._stopped(token)
+            await self._written(token)
             await self._erase(token)
         except GatewayError as error:
             self._recordings.set_removing(token, removing=False)
@@ -144,11 +149,11 @@ class RecordingEditor:
             self._recordings.tell(Change(What.TRACK_DELETED, token, track.token))
         self._recordings.tell(Change(What.RECORDING_DELETED, token))
 
-    async def _stopped(self, token: str) -> None:
-        """Wait until nothing is written into a recording any more. Raises GatewayError CONFLICT when it goes on."""
+    async def _written(self, token: str) -> None:
+        """Wait until nothing is written to a recording any more. Raises GatewayError CONFLICT when it goes on."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await self._recordings.stopped(token)
+                await self._stopped(token)
         except TimeoutError:
             message = f"it is still being written after {STOP_SECONDS:g} seconds"
             raise GatewayError(ErrorKind.CONFLICT, message) from None

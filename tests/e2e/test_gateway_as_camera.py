@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rtsp_peers
+import waiting
 from e2e.conftest import GATEWAY, PEERS
 from e2e.network import HOUSE, LAN, Network, Place
 from e2e.test_controls import Hand, namespaces, until
@@ -258,7 +258,7 @@ async def test_what_is_said_to_a_gateway_is_heard_by_its_camera(tmp_path: Path) 
             asyncio.create_task(driver.stream("main", sink)),
             asyncio.create_task(loudspeaker.talk(loudspeaker.tracks[0], shouting())),
         ]
-        await rtsp_peers.until(lambda: any(unit.track == 1 and is_shout(unit.payload()[0]) for unit in sink.units))
+        await waiting.until(lambda: any(unit.track == 1 and is_shout(unit.payload()[0]) for unit in sink.units))
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)

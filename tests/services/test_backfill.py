@@ -415,3 +415,23 @@ async def test_what_was_not_to_be_recorded_is_not_fetched(tmp_path: Path) -> Non
             await at.until_runs(2)
             await at.quiet()
         assert at.camera.asked == []
+
+
+async def test_nothing_is_fetched_for_a_recording_that_is_stopped(tmp_path: Path) -> None:
+    async with house(tmp_path, Camera(ALL)) as at:
+        await interrupted(at)
+        at.backfill = at.backfiller(pace=1.0)
+        async with filling(at):
+            await at.until(lambda: at.camera.taken > 75, step=0.5)
+            at.jobs.set()
+            await at.backfill.stopped(RECORDING)
+            left = await at.samples()
+            assert expected(ALL[:50]) == left[:50]
+            assert len(left) < 210
+            await at.quiet()
+            assert await at.samples() == left
+            assert len(at.camera.asked) == 1
+            at.jobs.set(job())
+            await at.quiet()
+        assert await at.samples() == expected(ALL[:210])
+        assert await at.fsck() == []

@@ -289,6 +289,24 @@ async def test_the_recorder_stops_although_a_disk_hangs(monkeypatch: pytest.Monk
     await settle()
 
 
+async def test_a_recording_without_a_job_has_stopped_when_its_last_pictures_are_written() -> None:
+    """No file is open before the first GOP is complete; what there is of that is written when the job goes."""
+    units = [video_unit(number) for number in range(20)]
+    async with recording(Kit()) as kit:
+        await kit.feed(*units, description=video_description())
+        kit.disk.stuck = True
+        kit.jobs.set()
+        stopped = asyncio.create_task(kit.recorder.stopped(RECORDING))
+        await settle()
+        assert not kit.archive.growing
+        assert not stopped.done()
+        kit.disk.release()
+        await stopped
+        assert kit.samples() == expected(units)
+        assert not kit.archive.growing
+        await kit.recorder.stopped(RECORDING)
+
+
 async def test_a_muxer_that_fails_costs_one_gop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
