@@ -168,7 +168,7 @@ def serialize(
     session_name: str,
     session_id: int = 0,
     version: int = 0,
-    address: str = "0.0.0.0",  # noqa: S104 - SDP's way to leave the address to SETUP, not a socket
+    ipv6: bool = False,
     range_: str = "npt=now-",
     multicast: Sequence[MulticastTarget] = (),
     track_tokens: Sequence[str] = (),
@@ -176,11 +176,12 @@ def serialize(
 ) -> bytes:
     """Write the description that DESCRIBE answers; the tracks' controls are `trackID=0`, `trackID=1`, ….
 
-    `address` is the server's for unicast. With `multicast`, one target for each track, every media names its group;
-    with `track_tokens` every media names the track of the recording that it is (ONVIF Streaming §6.2). The tracks of
-    the `backchannel`, by which the client sends, come last, numbered on, and are marked so (ONVIF Streaming §5.3).
+    Addresses are left to SETUP, but clients take the protocol of their sockets from here: `ipv6` is theirs. With
+    `multicast`, one target for each track, every media names its group; with `track_tokens` every media names the track
+    of the recording that it is (ONVIF Streaming §6.2). The tracks of the `backchannel`, by which the client sends, come
+    last, numbered on, and are marked so (ONVIF Streaming §5.3).
     """
-    family = _family(address)
+    family, address = ("IP6", "::") if ipv6 else ("IP4", "0.0.0.0")  # noqa: S104 - in SDP it is no address
     lines = [
         "v=0",
         f"o=- {session_id} {version} IN {family} {address}",

@@ -73,6 +73,7 @@ class Methods:
             session_name=call.path,
             session_id=zlib.crc32(call.path.encode()),
             version=1,
+            ipv6=":" in call.peer.address,
             multicast=self._transports.groups(call.path, len(description.tracks)) if grouped else (),
             range_=str(ranges.ClockRange(opened.span.start_ns, opened.span.end_ns)) if opened else "npt=now-",
             track_tokens=opened.tokens if opened else (),

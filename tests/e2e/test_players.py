@@ -7,6 +7,7 @@ import pytest
 from e2e.conftest import (
     HTTP_PORT,
     HTTPS_PORT,
+    MAY_BE_LOST,
     PASSWORD,
     PEERS,
     RTSP_PORT,
@@ -21,8 +22,6 @@ from e2e.network import HOUSE
 
 pytestmark = pytest.mark.peer
 SOAK_SECONDS = 60
-MAY_BE_LOST = 0.01
-"""Share of datagrams: on a busy machine a socket overflows now and then, wherever it is on the way."""
 
 
 def watch(gateway: Gateway, url: str, transport: str, seconds: float) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _PARSED = {"h264": "rtph264pay", "h265": "rtph265pay"}
 _AUDIO = {
     "pcma": "audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8",
     "pcmu": "audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0",
+    "g726": "audio/x-raw,rate=8000,channels=1 ! avenc_g726 ! rtpg726pay name=pay1 pt=99",
     "aac": "audio/x-raw,rate=16000,channels=1 ! avenc_aac ! rtpmp4gpay name=pay1 pt=97",
     "opus": "audio/x-raw,rate=48000,channels=2 ! opusenc ! rtpopuspay name=pay1 pt=98",
 }
@@ -32,6 +33,7 @@ _AUDIO = {
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--path", default="/main")
     parser.add_argument("--codec", choices=sorted(_VIDEO), default="h264")
@@ -93,7 +95,7 @@ def main() -> None:
     Gst.init(None)
     loop = GLib.MainLoop()
     server = GstRtspServer.RTSPOnvifServer() if options.loudspeaker else GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(options.address)
     server.set_service(str(options.port))
     factory = _hearing(options) if options.loudspeaker else GstRtspServer.RTSPMediaFactory()
     factory.set_launch(_launch(options))
@@ -103,7 +105,7 @@ def main() -> None:
     server.get_mount_points().add_factory(options.path, factory)
     server.attach(None)
     GLib.io_add_watch(sys.stdin.fileno(), GLib.IO_HUP | GLib.IO_IN, lambda *_: loop.quit())
-    print(json.dumps({"url": f"rtsp://127.0.0.1:{server.get_bound_port()}{options.path}"}), flush=True)  # noqa: T201
+    print(json.dumps({"url": f"rtsp://{options.address}:{server.get_bound_port()}{options.path}"}), flush=True)  # noqa: T201
     loop.run()
 
 

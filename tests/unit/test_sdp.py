@@ -135,10 +135,8 @@ def test_a_description_is_written_for_unicast() -> None:
 
 def test_multicast_names_the_group_of_every_track() -> None:
     targets = (sdp.MulticastTarget("239.1.2.3", 40_000, 5), sdp.MulticastTarget("ff15::1", 40_002, 5))
-    text = sdp.serialize(
-        StreamDescription((H264, AAC)), session_name="", address="10.0.0.1", multicast=targets
-    ).decode()
-    assert "s=-\r\nc=IN IP4 10.0.0.1\r\n" in text
+    text = sdp.serialize(StreamDescription((H264, AAC)), session_name="", ipv6=True, multicast=targets).decode()
+    assert " IN IP6 ::\r\ns=-\r\nc=IN IP6 ::\r\n" in text
     assert "m=video 40000 RTP/AVP 96\r\nc=IN IP4 239.1.2.3/5\r\n" in text
     assert "m=audio 40002 RTP/AVP 97\r\nc=IN IP6 ff15::1\r\n" in text
 
