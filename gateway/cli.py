@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in ("alembic", "spyne"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         return command(options)

@@ -47,6 +47,8 @@ Made by `python tests/operations_table.py`; a test fails when this page is out o
 - Recording, search, replay and receiver are announced while storage is configured. What stands for their official
   tests is listed at the end; tests of metadata search and PTZ search do not apply, since neither is announced, nor do
   those of rules and descriptors for faces, bodies, number plates, vehicles, counted lines, images and places.
+- Discovery, login and streaming are listed there too; a test of streaming (RTSS, MEDIA2_RTSS) that is not has none
+  here yet.
 """
 
 

@@ -243,9 +243,9 @@ async def test_silence_ends_sessions_and_connections() -> None:
         await ready.setup(0)
         await udp.setup(0, "RTP/AVP;unicast;client_port=50000-50001")
         assert (await udp.play()).status == 200
-        for _ in range(3):
+        for method in ("GET_PARAMETER", "SET_PARAMETER", "OPTIONS"):
             await clock.advance(40)
-            assert (await udp.request("GET_PARAMETER")).status == 200
+            assert (await udp.request(method)).status == 200
             home.server.sweep()
         assert home.server.sessions == 1
         await idle.closed()
