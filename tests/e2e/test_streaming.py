@@ -48,8 +48,8 @@ enabled = false
 [multicast]
 interface = "{HOUSE}"
 """
-LEAST = {"video": 20, "audio": 6}
-"""Frames of two seconds; audio comes in packets of up to a quarter of one."""
+LEAST = {"video": 50, "audio": 3}
+"""Frames; audio comes in packets of up to a quarter of a second."""
 WAYS = {
     "udp": ("udp", "rtsp", RTSP_PORT),
     "tcp": ("tcp", "rtsp", RTSP_PORT),
@@ -93,7 +93,7 @@ def watch(gateway: Gateway, transport: str, scheme: str, host: str, port: int, c
     """Play some cameras at once, and look at what arrives."""
     viewers = {
         camera: gateway.place.start(
-            *(SYSTEM_PYTHON, PEERS / "gst_viewer.py", "--transport", transport, "--seconds", 2),
+            *(SYSTEM_PYTHON, PEERS / "gst_viewer.py", "--transport", transport, "--frames", LEAST["video"]),
             f"{scheme}://{USER}:{PASSWORD}@{host}:{port}/live/{camera}/main",
         )
         for camera in cameras
