@@ -28,5 +28,5 @@ def test_nothing_is_lost_by_eight_replays_beside_sixteen_recordings() -> None:
     report = json.loads(done.stdout or b"null")
     assert done.returncode == 0, report or done.stderr.decode()
     assert report["frames"] > 16 * 10 * 3
-    assert report["replays"] >= 16
+    assert report["replays"] >= 8
     assert report["replayed_frames"] > 10 * report["replays"]

@@ -43,13 +43,19 @@ class Replays:
                     return
 
 
+def is_recorded(url: str) -> bool:
+    """Tell whether there is anything of a recording to replay."""
+    with _connected(url) as connection:
+        connection.sendall(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 0\r\n\r\n".encode())
+        return "a=range:clock=" in _answer(connection.makefile("rb"))
+
+
 def replay(url: str) -> list[int]:
     """Replay what there is of a recording now, and return its frames' numbers.
 
     Raises OSError, EOFError or ValueError when that does not go well.
     """
-    [(host, port)] = re.findall(r"//([^:/]+):(\d+)/", url)
-    with socket.create_connection((host, int(port)), _TIMEOUT) as connection:
+    with _connected(url) as connection:
         reader = connection.makefile("rb")
         session, frames = "", []
         for number, (method, extra) in enumerate(
@@ -68,6 +74,11 @@ def replay(url: str) -> list[int]:
             frames += re.findall(r"a=range:(clock=\S+-\S+)", answer)
             session = "".join(f"Session: {found}\r\n" for found in re.findall(r"Session: ([^;\r]+)", answer))
         return _numbers(reader)
+
+
+def _connected(url: str) -> socket.socket:
+    [(host, port)] = re.findall(r"//([^:/]+):(\d+)/", url)
+    return socket.create_connection((host, int(port)), _TIMEOUT)
 
 
 def _answer(reader) -> str:  # noqa: ANN001 - what `makefile` returns

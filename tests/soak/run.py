@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from soak.cameras import encoded, number_of
-from soak.replays import Replays
+from soak.replays import Replays, is_recorded
 
 from gateway.domain.media import MediaKind
 from gateway.protocols.mp4.reader import Sample, read_fragment, read_header
@@ -33,10 +33,10 @@ FLUSH_SECONDS = 1.0
 """What may pass between the key frame that ends a GOP and the GOP's being on the disk, on a busy machine."""
 
 LEAD_SECONDS = 3.0
-"""So long is recorded before it is replayed."""
+"""So long is recorded of every camera before it is replayed."""
 
 RECORDING_SECONDS = 30.0
-"""So long after the end may a camera take to be recorded after the last kill, on a busy machine."""
+"""So long after the start, and after the end if the last kill was late, may a camera take to be recorded."""
 
 PICTURE = {1, 5}
 """Types of NAL units with a picture in them (H.264 §7.4.1)."""
@@ -115,8 +115,15 @@ class Soak:
     def _replays(self, gateway: "subprocess.Popen[str]", players: int) -> Replays:
         assert gateway.stdout is not None
         base = json.loads(gateway.stdout.readline())["rtsp"]
+        recordings = [f"Recording_cam{index}" for index in range(self._cameras)]
+        deadline = time.monotonic() + RECORDING_SECONDS
+        while not all(is_recorded(f"{base}/replay/{recording}") for recording in recordings):
+            if time.monotonic() > deadline:
+                self._wrong(f"not every camera was recorded within {RECORDING_SECONDS} s of the start")
+                break
+            time.sleep(0.2)
         time.sleep(LEAD_SECONDS)
-        return Replays(base, [f"Recording_cam{index}" for index in range(self._cameras)], players, self._replayed)
+        return Replays(base, recordings, players, self._replayed)
 
     def _replayed(self, recording: str, numbers: list[int]) -> None:
         """Take what came of a replay; what is missing was not recorded because of a kill."""
