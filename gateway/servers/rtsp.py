@@ -12,6 +12,7 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.rtsp.messages import RtspError
 from gateway.sdk.clock import Clock
 from gateway.servers.rtsp_connection import Connection, Context, TunnelConnection, WebSocketConnection
+from gateway.servers.rtsp_first_look import FirstLook
 from gateway.servers.rtsp_methods import Methods
 from gateway.servers.rtsp_playback import Replays
 from gateway.servers.rtsp_ports import Authenticator, MulticastGroups, RtspOptions, Streams, seen_stream
@@ -94,7 +95,8 @@ class RtspServer:
         backchannels = Backchannels(self._talks)
         methods = Methods(self._streams, self._sessions, self._transports, backchannels, self._clock.utc_ns)
         replay = ReplayMethods(methods, self._sessions, lambda: self.replays)
-        return Requests(self._authenticator, self._options.supported, backchannels, methods, replay)
+        first_look = FirstLook(self._streams, methods, self._options.first_look)
+        return Requests(self._authenticator, self._options.supported, backchannels, methods, replay, first_look)
 
     def accept(self, wire: Wire, *, http: bool) -> None:
         """Take over a connection; `http` tells that it begins with an HTTP head (a tunnel or WebSocket)."""

@@ -9,7 +9,8 @@ class Groups:
     """Multicast groups in use: one more UDP viewer of a stream, for as long as anybody wants it.
 
     A stream with metadata has the same pictures as the one without: what one of them sends to a group, the other
-    leaves to it.
+    leaves to it. The first member finds the GOP in memory on the group, as players give up when nothing comes for some
+    seconds; later ones begin where the group is.
     """
 
     def __init__(self) -> None:
@@ -23,7 +24,8 @@ class Groups:
         if hub not in self._viewers:
             taken = {address for shown, _ in self._viewers.values() for address in shown.rtp.values()}
             self._viewers[hub] = viewer, viewer.rtp
-            self._send(hub, viewer, {track: to for track, to in viewer.rtp.items() if to not in taken})
+            viewer.rtp = {track: to for track, to in viewer.rtp.items() if to not in taken}
+            hub.add_udp(viewer, hub.start(viewer.rtp, udp=True))
 
     def leave(self, member: object, hub: StreamHub) -> bool:
         """Remove a member; tell whether it was the last one, so that nothing is sent any more."""
@@ -39,10 +41,6 @@ class Groups:
             if more := {track: to for track, to in wanted.items() if to in free and track not in viewer.rtp}:
                 free -= set(more.values())
                 other.remove_udp(viewer)
-                self._send(other, viewer, viewer.rtp | more)
+                viewer.rtp = viewer.rtp | more
+                other.add_udp(viewer, Start((), waiting=False))
         return True
-
-    @staticmethod
-    def _send(hub: StreamHub, viewer: UdpViewer, groups: dict[int, Address]) -> None:
-        viewer.rtp = groups
-        hub.add_udp(viewer, Start((), waiting=True))

@@ -91,6 +91,8 @@ class RtspOptions:
     session_timeout: int = 60
     idle_timeout: float = 60.0
     """A connection without a session may be silent for this long."""
+    first_look: float = 3.0
+    """How long a client may wait for a camera that was never seen to say what it sends."""
     max_connections: int = 2048
     max_connections_per_address: int = 512
     max_sessions: int = 2048

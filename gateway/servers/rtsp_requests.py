@@ -7,6 +7,7 @@ from gateway.domain.access import AccessClass, Account, may
 from gateway.protocols.rtsp import url
 from gateway.protocols.rtsp.messages import VERSION, Request, RtspError
 from gateway.servers.rtsp_answer import Answer, Call, Peer, refusal
+from gateway.servers.rtsp_first_look import FirstLook
 from gateway.servers.rtsp_methods import Methods
 from gateway.servers.rtsp_ports import Authenticator
 from gateway.servers.rtsp_replay_methods import ReplayMethods
@@ -25,6 +26,7 @@ class Requests:
         backchannels: Backchannels,
         methods: Methods,
         replay: ReplayMethods,
+        first_look: FirstLook,
     ) -> None:
         """`supported` are the option tags that always are."""
         self._authenticator = authenticator
@@ -32,24 +34,26 @@ class Requests:
         self._backchannels = backchannels
         self._methods = methods
         self._replay = replay
+        self._first_look = first_look
 
     def answer(self, request: Request, peer: Peer) -> Answer | Awaitable[Answer]:
-        """Return the answer to a request, or wait for it while the archive is read; a refusal is an answer too."""
+        """Return the answer to a request, or wait for the archive or a camera; a refusal is an answer too."""
         try:
             call = self._admitted(request, peer)
-            if self._replay.answers(call):
-                return self._answer_later(call)
+            later = self._replay.answer(call) if self._replay.answers(call) else self._first_look.answer(call)
+            if later is not None:
+                return self._answer_later(later, request.cseq)
             answer = self._methods.by_name[request.method](call)
         except RtspError as error:
             return Answer(refusal(error, request.cseq))
         return answer.numbered(request.cseq)
 
-    async def _answer_later(self, call: Call) -> Answer:
+    async def _answer_later(self, later: Awaitable[Answer], cseq: str) -> Answer:
         try:
-            answer = await self._replay.answer(call)
+            answer = await later
         except RtspError as error:
-            return Answer(refusal(error, call.request.cseq))
-        return answer.numbered(call.request.cseq)
+            return Answer(refusal(error, cseq))
+        return answer.numbered(cseq)
 
     def _admitted(self, request: Request, peer: Peer) -> Call:
         """Return a request that makes sense, of somebody who may ask. Raises RtspError."""

@@ -73,6 +73,11 @@ class MetadataStream(LiveStream):
         return None if known is None else with_metadata(known)
 
     @property
+    def known(self) -> bool:
+        """Whether its camera has ever said what it sends."""
+        return self._base is None or self._base.known
+
+    @property
     def gop(self) -> Sequence[AccessUnit]:
         """What a new viewer starts with: the camera's units since the last key frame."""
         return () if self._base is None else self._base.gop

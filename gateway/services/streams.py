@@ -88,6 +88,11 @@ class LiveStream:
         return self._description
 
     @property
+    def known(self) -> bool:
+        """Whether its camera has ever said what it sends, now or before a restart."""
+        return self._description is not None or self._known is not None
+
+    @property
     def gop(self) -> Sequence[AccessUnit]:
         """Units since the last key frame (of every track), so that a new viewer starts at once."""
         return self._gop

@@ -328,18 +328,19 @@ async def test_a_multicast_group_is_sent_once_while_anybody_wants_it() -> None:
     group, port = "239.255.77.1", 43_210
     groups = FixedGroups({PATH: (group, port)}, ttl=0, interface="127.0.0.1")
     with house(audio=False, multicast=groups) as home, closing(Datagrams(port=port, group=group)) as peer:
-        one, two = [await viewer(home, "RTP/AVP;multicast") for _ in range(2)]
         home.camera.frames(2)
-        packets = await peer.packets_until(3600)
+        one, two = [await viewer(home, "RTP/AVP;multicast") for _ in range(2)]
+        home.camera.frame()
+        packets = await peer.packets_until(2 * 3600)
         assert is_key(packets[0])
         assert len({packet.sequence for packet in packets}) == len(packets)
         assert (await one.request("TEARDOWN")).status == 200
         home.camera.frame()
-        await peer.packets_until(2 * 3600)
+        await peer.packets_until(3 * 3600)
         home.server.hold_group(PATH)
         assert (await two.request("TEARDOWN")).status == 200
         home.camera.frame()
-        await peer.packets_until(3 * 3600)
+        await peer.packets_until(4 * 3600)
         home.server.release_group(PATH)
         assert home.camera.stream.readers == 0
         for client in (one, two):
