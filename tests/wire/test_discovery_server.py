@@ -112,7 +112,7 @@ def free_port() -> int:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop poll its sockets until something that is bound to happen has happened."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what is awaited happens inside the kernel
             await asyncio.sleep(0)
 
@@ -297,7 +297,7 @@ async def test_no_datagram_stops_it(network: Network, peer: Peer) -> None:
     while not peer.silent():
         pass
     peer.probe("uuid:after", multicast=False)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await peer.answer()).relates_to != "uuid:after":
             pass
 

@@ -269,7 +269,7 @@ async def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.Monk
     for start in (b"", b"POST /x HTTP/1.1\r\nHost: h\r\nContent-"):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(start)
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
         await writer.wait_closed()
     await server.stop()

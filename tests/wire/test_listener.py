@@ -52,7 +52,7 @@ async def test_the_web_and_rtsp_share_a_port(secure: bool) -> None:  # noqa: FBT
 
 
 async def test_a_head_may_trickle_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners, "OPENING_SECONDS", 0.3)
+    monkeypatch.setattr(listeners, "OPENING_SECONDS", 1.0)
     async with site() as factory:
         with house(web=factory) as home:
             client = await Client.connect(home)

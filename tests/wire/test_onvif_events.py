@@ -37,7 +37,7 @@ async def listening(camera: ScriptedOnvif, **settings: Any) -> AsyncIterator["as
 
 
 async def heard(told: "asyncio.Queue[DeviceEvent]", count: int) -> list[tuple[DeviceEventKind, bool, str]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         found = [await told.get() for _ in range(count)]
     return [(event.kind, event.on, event.name) for event in found]
 
@@ -168,7 +168,7 @@ async def test_a_stream_follows_a_change_that_the_camera_tells_of() -> None:
         camera.profiles = [("main", "source", "H264", 1280, 720)]
         camera.notifications.put_nowait(changed)
         with pytest.raises(GatewayError, match=r"was changed: main is 'main' \(H264 1280x720\) now"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await playing
         events.cancel()
         await asyncio.gather(events, return_exceptions=True)

@@ -47,7 +47,7 @@ class Run:
 
     async def error(self) -> GatewayError:
         with pytest.raises(GatewayError) as caught:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await self.task
         return caught.value
 
@@ -378,7 +378,7 @@ async def test_a_teardown_that_is_not_answered_does_not_hold_us() -> None:
         run = Run(camera)
         await camera.playing()
         run.task.cancel()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await asyncio.gather(run.task, return_exceptions=True)
         assert camera.of("TEARDOWN")
 

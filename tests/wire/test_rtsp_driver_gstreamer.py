@@ -32,11 +32,11 @@ async def camera(*arguments: str) -> AsyncIterator[str]:
         SYSTEM_PYTHON, str(PROGRAM), *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             yield json.loads(await process.stdout.readline())["url"]
     finally:
         process.stdin.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await process.wait()
 
 
@@ -50,7 +50,7 @@ async def play(url: str, transport: str, count: int, **more: str | Secret) -> Re
     if stream.done():
         stream.result()
     stream.cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await asyncio.gather(stream, return_exceptions=True)
     return sink
 

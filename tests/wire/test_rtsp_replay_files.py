@@ -69,7 +69,7 @@ async def frame(client: Client) -> Seen | None:
 async def to_the_end(client: Client, reel: Reel) -> list[int]:
     """Return the numbers of the frames up to the BYE, each of which must be as it was recorded."""
     numbers = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while (seen := await frame(client)) is not None:
             number, utc_ns, size = seen
             assert abs(utc_ns - reel.at(number)) < 1000

@@ -24,7 +24,7 @@ async def run(*command: str) -> str:
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -36,7 +36,7 @@ async def peer(name: str, *arguments: str) -> AsyncIterator[dict[str, object]]:
     finally:
         process.stdin.close()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await process.wait()
         except TimeoutError:
             process.kill()

@@ -77,7 +77,7 @@ class Station:
 
     async def arrived(self, count: int) -> list[SIAEvent]:
         """Return what was received, once there is so much; who knows a sequence number has to take it only once."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(self.events) < count:
                 self._news.clear()
                 await self._news.wait()

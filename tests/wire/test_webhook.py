@@ -59,7 +59,7 @@ class Service:
 
     async def arrived(self, count: int) -> list[str]:
         """Return the ids of what was taken, once there are so many; who knows an id has to take it only once."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(self.acknowledged) < count:
                 self._news.clear()
                 await self._news.wait()
