@@ -93,7 +93,8 @@ def watch(gateway: Gateway, transport: str, scheme: str, host: str, port: int, c
     """Play some cameras at once, and look at what arrives."""
     viewers = {
         camera: gateway.place.start(
-            *(SYSTEM_PYTHON, PEERS / "gst_viewer.py", "--transport", transport, "--frames", LEAST["video"]),
+            *(SYSTEM_PYTHON, PEERS / "gst_viewer.py", "--transport", transport),
+            *("--frames", LEAST["video"], "--audio", LEAST["audio"]),
             f"{scheme}://{USER}:{PASSWORD}@{host}:{port}/live/{camera}/main",
         )
         for camera in cameras

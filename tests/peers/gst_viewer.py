@@ -1,7 +1,8 @@
 """Plays an RTSP address with GStreamer, without decoding, and counts what arrives.
 
-Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http [--seconds N | --frames N]
-[--interface NAME]. It ends so long after the first packet, or with that frame of video. Prints an object per track:
+Run with the system's Python: gst_viewer.py URL --transport tcp|udp|multicast|http [--seconds N | --frames N
+[--audio N]] [--interface NAME]. It ends so long after the first packet, or when it has so many frames of video, and of
+audio. Prints an object per track:
 {"video": {"encoding", "packets", "lost", "frames", "first_rtp", "last_rtp", "keyframe_first", "since"}, …}.
 `lost` packets are numbers that did not come; `since` is when the first packet came, in seconds since the epoch.
 """
@@ -82,8 +83,8 @@ def starts_key_frame(payload: bytes) -> bool:
 class Viewer:
     """One rtspsrc, each of its pads drained into a sink."""
 
-    def __init__(self, url: str, transport: str, interface: str, frames: int) -> None:
-        self.frames = frames
+    def __init__(self, url: str, transport: str, interface: str, wanted: dict[str, int]) -> None:
+        self.wanted = {kind: frames for kind, frames in wanted.items() if frames}
         self.tracks: dict[str, Track] = {}
         self.error = ""
         self.loop = GLib.MainLoop()
@@ -119,9 +120,12 @@ class Viewer:
                 track.add(packets.get(index))
         else:
             track.add(info.get_buffer())
-        if self.frames and track is self.tracks.get("video") and len(track.frames) >= self.frames:
+        if self.wanted and all(self._frames(kind) >= frames for kind, frames in self.wanted.items()):
             GLib.idle_add(self.loop.quit)
         return Gst.PadProbeReturn.OK
+
+    def _frames(self, kind: str) -> int:
+        return len(self.tracks[kind].frames) if kind in self.tracks else 0
 
     def _failed(self, _bus: Gst.Bus, message: Gst.Message) -> None:
         error, detail = message.parse_error()
@@ -139,7 +143,7 @@ class Viewer:
     def _started(self, seconds: float) -> bool:
         if not any(track.packets for track in self.tracks.values()):
             return True
-        if not self.frames:
+        if not self.wanted:
             GLib.timeout_add(int(seconds * 1000), self.loop.quit)
         return False
 
@@ -156,10 +160,12 @@ def main() -> int:
     parser.add_argument("--transport", choices=TRANSPORTS, default="tcp")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--frames", type=int, default=0)
+    parser.add_argument("--audio", type=int, default=0)
     parser.add_argument("--interface", default="", help="where groups are joined; all interfaces by default")
     options = parser.parse_args()
     Gst.init(None)
-    viewer = Viewer(options.url, options.transport, options.interface, options.frames)
+    wanted = {"video": options.frames, "audio": options.audio}
+    viewer = Viewer(options.url, options.transport, options.interface, wanted)
     viewer.play(options.seconds)
     print(json.dumps({name: track.report() for name, track in viewer.tracks.items()}))
     if viewer.error:
