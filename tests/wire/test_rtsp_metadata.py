@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 from rtsp_peers import GOP, PATH, Cameras, Client, House, house
+from waiting import until
 from wire.test_rtsp_server_media import Datagrams, frames_until, is_key, rtp
 
 from gateway.domain.event import Event, TopicDescription
@@ -17,6 +18,7 @@ from gateway.sdk.clock import SystemClock
 from gateway.servers.rtsp_ports import FixedGroups
 from gateway.services.eventbus import EventBus
 from gateway.services.metadata import MetadataPorts, MetadataStreams, metadata_path
+from gateway.services.streams import LiveStream
 
 WITH = metadata_path(PATH)
 STATE = TopicDescription("tns1:Device/State", (), (("State", "xs:string"),), is_property=True)
@@ -88,6 +90,21 @@ async def test_the_track_is_announced_and_has_all_states_at_play_and_then_what_h
         found.home.camera.frame()
         found.tell("x" * 3000)
         assert await document(client, 4) == b"x" * 3000
+        await client.close()
+
+
+async def test_who_comes_before_the_camera_waits_for_it_with_metadata_too() -> None:
+    with site() as found:
+        camera = found.home.camera
+        camera.stream = LiveStream(PATH)
+        client = await Client.connect(found.home)
+        client.url = client.url.replace(PATH, WITH)
+        asked = asyncio.create_task(client.request("DESCRIBE"))
+        await until(lambda: camera.stream.readers)
+        camera.stream.describe(camera.description)
+        described = sdp.parse((await asked).body)
+        assert [media.kind for media in described.medias] == ["video", "audio", "application"]
+        assert not camera.stream.readers
         await client.close()
 
 
