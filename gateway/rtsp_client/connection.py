@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from aiortsp.rtsp.connection import RTSPConnection  # type: ignore[import-untyped]
@@ -13,6 +15,7 @@ from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.rtp.interleaved import InterleavedStream
 from gateway.rtsp_client import replies
 from gateway.rtsp_client.credentials import Credentials
+from gateway.rtsp_client.poll import add_reader
 from gateway.rtsp_client.replies import Reply
 from gateway.rtsp_client.tunnel import RefusedError, Tunnel
 from gateway.rtsp_client.url import CameraUrl, redacted
@@ -24,6 +27,7 @@ _MOST_UNSENT: Final = 16 * 1024
 """Bytes of packets that wait to be sent: two seconds of G.711."""
 _ANSWERED: Final = frozenset({"OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE", "REDIRECT", "TEARDOWN"})
 
+_log = logging.getLogger(__name__)
 _library_log = logging.getLogger(f"{__name__}.aiortsp")
 _library_log.setLevel(logging.WARNING)  # at debug it would write credentials
 
@@ -56,6 +60,9 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         """Whether nothing is read."""
         self._url = url
         self._wire = _Wire(self)
+        self._stop_reading: Callable[[], None] = lambda: None
+        self._failure: Exception | None = None
+        """What reading ended with."""
         self._ended = ended
         self._credentials = Credentials.of(url, digest_only=digest_only)
         self._tunnel = Tunnel(url, tls, Credentials.of(url, digest_only=digest_only)) if tunnelled else None
@@ -69,6 +76,9 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
                     await self._tunnel.open(self._wire)
                 else:
                     await loop.create_connection(lambda: self._wire, self.host, self.port, ssl=self.ssl)
+                    if self.ssl is None and self._transport:
+                        self._transport.pause_reading()  # it writes and closes; `poll` reads
+                        self._resume_reading()
         except RefusedError as error:
             if error.status in (_UNAUTHORIZED, _FORBIDDEN):
                 self._refused()
@@ -138,13 +148,39 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
     def pause(self, *, paused: bool) -> None:
         """Stop reading, or go on: a camera that can't send waits."""
         self.paused = paused
-        if self._transport:
+        if not self._transport:
+            return
+        if self._tunnel is not None or self.ssl is not None:
             (self._transport.pause_reading if paused else self._transport.resume_reading)()
+        elif paused:
+            self._stop_reading()
+        else:
+            self._resume_reading()
 
     def abort(self) -> None:
         """Close at once."""
+        self._stop_reading()
         if self._transport:
             self._transport.abort()
+
+    def _resume_reading(self) -> None:
+        self._stop_reading()
+        fd = self._transport.get_extra_info("socket").fileno()
+        self._stop_reading = add_reader(fd, partial(self._read, fd))
+
+    def _read(self, fd: int) -> None:
+        try:
+            count = os.readv(fd, (self.stream.room(),))
+            if count:
+                self.stream.received(count)
+                return
+        except BlockingIOError:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection and no other
+            if not isinstance(error, OSError):
+                _log.exception("what camera %s sent can't be taken", self._url.name)
+            self._failure = error
+        self.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
@@ -154,6 +190,7 @@ class CameraConnection(RTSPConnection):  # type: ignore[misc]
         """Fail what is waiting for an answer."""
         self.abort()  # the other half of a tunnel
         self._transport = None
+        exc = exc or self._failure
         reason = f": {exc}" if exc else ""
         lost = GatewayError(ErrorKind.UNAVAILABLE, f"camera {self._url.name} closed the connection{reason}")
         lost.__cause__ = exc

@@ -1,6 +1,5 @@
 """UDP sockets of one track: RTP on an even port, RTCP on the next (RFC 3550 §11)."""
 
-import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Final
 from gateway.domain.errors import ErrorKind, GatewayError
 from gateway.protocols.rtp.datagrams import DatagramBuffer
 from gateway.rtsp_client.media import TrackInput
+from gateway.rtsp_client.poll import add_reader
 from gateway.sdk.clock import Clock
 
 _RECEIVE_BUFFER: Final = 2 * 1024 * 1024
@@ -45,13 +45,12 @@ class UdpPair:
         self._peer = peer
         self.buffer.receiver = track.assembler.take
         self.buffer.holder = track.assembler
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._rtp, self._read_rtp, clock, after_media)
-        loop.add_reader(self._rtcp, self._read_rtcp, track, clock)
+        rtp = add_reader(self._rtp.fileno(), lambda: self._read_rtp(clock, after_media))
+        rtcp = add_reader(self._rtcp.fileno(), lambda: self._read_rtcp(track, clock))
 
         def stop() -> None:
-            loop.remove_reader(self._rtp)
-            loop.remove_reader(self._rtcp)
+            rtp()
+            rtcp()
 
         self._stop = stop
 
