@@ -6,6 +6,7 @@ comes in a dozen packets.
 
 import asyncio
 import logging
+import os
 import select
 from collections.abc import Callable
 from typing import Final
@@ -32,8 +33,7 @@ class Poll:
         self._turns = 0
         self._since = loop.time()
         """Since when they have been counted."""
-        self._together = False
-        self._watch()
+        self._busy = False
 
     def __bool__(self) -> bool:
         return bool(self._readers)
@@ -42,58 +42,59 @@ class Poll:
         """Have a function called when there is something to read."""
         self._readers[fd] = read
         self._epoll.register(fd, select.EPOLLIN)
+        if self._timer is None:
+            self._loop.add_reader(fd, self._told, fd)
 
     def remove(self, fd: int) -> None:
-        """Read a socket, still open, no more; removing it twice does nothing."""
-        if self._readers.pop(fd, None) is not None:
-            self._epoll.unregister(fd)
+        """Read a socket, still open, no more."""
+        del self._readers[fd]
+        self._epoll.unregister(fd)
+        if self._timer is None:
+            self._loop.remove_reader(fd)
 
     def close(self) -> None:
-        """Stop for good."""
-        if self._timer is None:
-            self._loop.remove_reader(self._epoll.fileno())
-        else:
+        """Stop for good; all sockets have been removed."""
+        if self._timer is not None:
             self._timer.cancel()
         self._epoll.close()
 
-    def _watch(self) -> None:
-        self._loop.add_reader(self._epoll.fileno(), self._told)
-
-    def _told(self) -> None:
-        self._serve()
-        if self._is_busy() and not self._epoll.closed:
-            self._loop.remove_reader(self._epoll.fileno())
+    def _told(self, fd: int) -> None:
+        self._take(fd)
+        if self._is_busy() and self._readers:
+            for each in self._readers:
+                self._loop.remove_reader(each)
             self._timer = self._loop.call_later(TOGETHER, self._due)
 
     def _due(self) -> None:
-        self._serve()
-        if self._epoll.closed:
+        for fd, _ in self._epoll.poll(0):
+            self._take(fd)
+        if not self._readers:
             return
         if self._is_busy():
             self._timer = self._loop.call_later(TOGETHER, self._due)
         else:
             self._timer = None
-            self._watch()
+            for fd in self._readers:
+                self._loop.add_reader(fd, self._told, fd)
 
     def _is_busy(self) -> bool:
         """Tell whether turns came closer together than `TOGETHER`, when they were last counted."""
         now = self._loop.time()
         if (elapsed := now - self._since) >= _WINDOW:
-            self._together = self._turns * TOGETHER > elapsed
+            self._busy = self._turns * TOGETHER > elapsed
             self._since, self._turns = now, 0
-        return self._together
+        return self._busy
 
-    def _serve(self) -> None:
-        for fd, _ in self._epoll.poll(0):
-            if fd != self._last:
-                self._last = fd
-                self._turns += 1
-            read = self._readers.get(fd)
-            try:
-                if read is not None:
-                    read()
-            except Exception:  # noqa: BLE001 - one camera's trouble is no other's
-                _log.exception("what a camera sent can't be taken")
+    def _take(self, fd: int) -> None:
+        if fd != self._last:
+            self._last = fd
+            self._turns += 1
+        read = self._readers.get(fd)
+        try:
+            if read is not None:
+                read()
+        except Exception:  # noqa: BLE001 - one camera's trouble is no other's
+            _log.exception("what a camera sent can't be taken")
 
 
 _polls: dict[asyncio.AbstractEventLoop, Poll] = {}
@@ -102,17 +103,23 @@ _polls: dict[asyncio.AbstractEventLoop, Poll] = {}
 def add_reader(fd: int, read: Callable[[], None]) -> Callable[[], None]:
     """Have a function called by the running loop when a socket has something to read; return what ends that.
 
-    That must be called while the socket is open.
+    The socket may belong to a transport that does not read.
     """
     loop = asyncio.get_running_loop()
+    own = os.dup(fd)  # the loop watches no descriptor of a transport
     if loop not in _polls:
         _polls[loop] = Poll(loop)
     poll = _polls[loop]
-    poll.add(fd, read)
+    poll.add(own, read)
 
     def remove() -> None:
-        poll.remove(fd)
-        if not poll and _polls.get(loop) is poll:
+        nonlocal own
+        if own < 0:
+            return
+        poll.remove(own)
+        os.close(own)
+        own = -1
+        if not poll:
             poll.close()
             del _polls[loop]
 
